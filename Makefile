@@ -1,0 +1,63 @@
+# Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race e2e bench lint docs all
+
+GO    ?= go
+CACHE := $(CURDIR)/.cache
+BIN   := $(CACHE)/bin
+TOOLS := .ci/tools/go.mod .ci/tools/go.sum
+
+# `...` skips testdata, so its packages are named.
+FIXTURES := ./testdata/fixture ./testdata/cmd/fixture
+# Where goroutines share state.
+CONCURRENT := ./rebuild/image/... ./rebuild/layer/... ./rebuild/pkgrepo/... ./rebuild/rootfs/...
+# The packages that have tests for real tools, found by the tag.
+E2E = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build e2e' ./cmd ./rebuild ./sbom ./sign ./testdata)))
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build nanopatch into .cache/bin
+	$(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/nanopatch ./cmd/nanopatch
+
+demo: build ## show plan, rebuild, diff and verify on a real outdated image
+	$(GO) build -o $(BIN)/fixture ./testdata/cmd/fixture
+	testdata/demo.sh $(BIN)/nanopatch $(BIN)/fixture $(CACHE)/demo
+
+test: ## run the hermetic tests: no network, no root
+	$(GO) test ./rebuild/... $(FIXTURES)
+	$(GO) test ./sbom/... ./sign/... ./cmd/...
+
+race: ## run the tests of concurrent packages under the race detector (needs a C compiler)
+	$(GO) test -race $(CONCURRENT)
+
+e2e: $(BIN)/cosign $(BIN)/crane ## run the tests against real tools, repositories and chroots (needs root and .ci/run's packages)
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 30m -p 1 $(E2E)
+
+bench: ## run the benchmarks, the end-to-end one last
+	$(GO) test -run '^$$' -bench . -benchmem ./rebuild/...
+	$(GO) test -tags e2e -run '^$$' -bench . -benchtime 3x -timeout 30m ./cmd/nanopatch/...
+
+lint: $(BIN)/golangci-lint ## check formatting, lints, import rules, go.mod and the generated pages
+	$(GO) mod tidy -diff
+	$(GO) vet -tags e2e ./... $(FIXTURES)
+	$(BIN)/golangci-lint run ./... $(FIXTURES)
+	rm -rf $(CACHE)/docs
+	$(GO) run ./cmd/nanopatch/internal/gendocs $(CACHE)/docs
+	diff -ru cmd/nanopatch/docs $(CACHE)/docs || { echo 'cmd/nanopatch/docs is stale: run make docs' >&2; exit 1; }
+
+docs: ## regenerate the pages of the command line
+	rm -rf cmd/nanopatch/docs
+	$(GO) run ./cmd/nanopatch/internal/gendocs cmd/nanopatch/docs
+
+all: lint test race e2e ## what CI runs
+
+$(BIN)/golangci-lint: $(TOOLS)
+	$(GO) -C .ci/tools build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/cosign: $(TOOLS)
+	$(GO) -C .ci/tools build -o $@ github.com/sigstore/cosign/v2/cmd/cosign
+
+$(BIN)/crane: $(TOOLS)
+	$(GO) -C .ci/tools build -o $@ github.com/google/go-containerregistry/cmd/crane
