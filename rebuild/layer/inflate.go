@@ -1,0 +1,102 @@
+package layer
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// compression is how a layer's bytes are packed, as its first bytes say: media types are known to lie.
+type compression int
+
+const (
+	uncompressed compression = iota
+	gzipped
+	zstandard
+)
+
+// maxZstdWindow is what the zstd tool accepts without being told to take more.
+const maxZstdWindow = 128 << 20
+
+// sniff tells the compression (RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2).
+func sniff(r *bufio.Reader) compression {
+	head, _ := r.Peek(4) // an error comes again when the stream is read
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzipped
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
+		return zstandard
+	}
+	return uncompressed
+}
+
+// inflater inflates a layer. What is wrong with the compressed stream is a formatProblem; errors of the
+// stream below are returned as they are.
+type inflater struct {
+	kind compression
+	src  *errReader
+	dec  io.Reader
+	end  func()
+}
+
+func newInflater(r io.Reader) (*inflater, error) {
+	src := &errReader{r: r}
+	br := bufio.NewReaderSize(src, 64<<10)
+	i := &inflater{kind: sniff(br), src: src, dec: br, end: func() {}}
+	switch i.kind {
+	case gzipped:
+		z, err := gzip.NewReader(br)
+		if err != nil {
+			return nil, i.fail(err)
+		}
+		i.dec = z
+	case zstandard:
+		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, i.fail(err)
+		}
+		i.dec, i.end = z, z.Close
+	case uncompressed:
+	}
+	return i, nil
+}
+
+func (i *inflater) Read(p []byte) (int, error) {
+	n, err := i.dec.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		err = i.fail(err)
+	}
+	return n, err
+}
+
+func (i *inflater) fail(err error) error {
+	switch {
+	case i.src.err != nil:
+		return i.src.err
+	case i.kind == gzipped:
+		return problem("corrupt gzip stream: %v", err)
+	case i.kind == zstandard:
+		return problem("corrupt zstd stream: %v", err)
+	}
+	return fmt.Errorf("reading: %w", err)
+}
+
+// errReader remembers the error of the stream below a decoder.
+type errReader struct {
+	r   io.Reader
+	err error
+}
+
+func (e *errReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		e.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,208 @@
+package layer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// stream is the uncompressed bytes of a layer. It ends with io.EOF only once the layer's digest, size and
+// diffID are checked, with a DigestError if one is wrong.
+type stream struct {
+	ctx    context.Context //nolint:containedctx // lives as long as one pass over a layer
+	layer  v1.Hash
+	diffID v1.Hash // what it has to be; zero takes any
+	sum    hash.Hash
+	kind   compression
+	closer func() error
+	stop   func() bool
+	in     *inflater
+	a      *ahead
+	blob   *temp
+	n      int64
+}
+
+// stream opens a layer, from the run's own copy of its blob if there is one.
+func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
+	digest, err := l.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("reading a layer's digest: %w", err)
+	}
+	size, err := l.Size()
+	if err != nil {
+		return nil, fmt.Errorf("reading the size of layer %s: %w", digest, err)
+	}
+	diffID, err := l.DiffID()
+	if err != nil {
+		return nil, fmt.Errorf("reading the diffID of layer %s: %w", digest, err)
+	}
+	src := &verified{digest: digest, size: size, sum: sha256.New(), path: filepath.Join(s.run, "blob-"+digest.Hex)}
+	rc, err := open(src.path)
+	if errors.Is(err, os.ErrNotExist) {
+		if s.opts.KeepBlobs {
+			if src.blob, err = s.temp(); err != nil {
+				return nil, fmt.Errorf("keeping a copy of layer %s: %w", digest, err)
+			}
+		}
+		rc, err = l.Compressed()
+	}
+	if err != nil {
+		src.blob.discard()
+		return nil, fmt.Errorf("opening layer %s: %w", digest, err)
+	}
+	src.r = rc
+	st := &stream{ctx: ctx, layer: digest, diffID: diffID, blob: src.blob}
+	return st, st.start(s, rc, src)
+}
+
+func open(path string) (io.ReadCloser, error) { return os.Open(path) }
+
+// openTar is a stream of any archive, of which no digest is known.
+func (s *Store) openTar(ctx context.Context, o Opener) (*stream, error) {
+	rc, err := o()
+	if err != nil {
+		return nil, err
+	}
+	st := &stream{ctx: ctx}
+	return st, st.start(s, rc, rc)
+}
+
+// start begins to inflate src, whose bytes come from rc.
+func (st *stream) start(s *Store, rc io.ReadCloser, src io.Reader) error {
+	// A read that hangs ends only when what it reads from is closed.
+	st.closer = sync.OnceValue(rc.Close)
+	st.stop = context.AfterFunc(st.ctx, func() { _ = st.closer() })
+	st.sum = sha256.New()
+	in, err := newInflater(src)
+	if err != nil {
+		err = st.fail(err)
+		_ = st.Close()
+		return err
+	}
+	st.in, st.kind = in, in.kind
+	st.a = newAhead(&rest{inflater: in, src: src}, &s.chunks)
+	return nil
+}
+
+// rest is an inflater that reads its source to the end: behind the compressed stream, and behind what is
+// corrupt in it, so that a blob that is not the one asked for is called that.
+type rest struct {
+	*inflater
+	src io.Reader
+}
+
+func (r *rest) Read(p []byte) (int, error) {
+	n, err := r.inflater.Read(p)
+	if err != nil && r.inflater.src.err == nil {
+		if _, e := io.Copy(io.Discard, r.src); e != nil {
+			err = e
+		}
+	}
+	return n, err
+}
+
+func (st *stream) Read(p []byte) (int, error) {
+	n, err := st.a.Read(p)
+	st.n += int64(n)
+	if st.sum != nil {
+		st.sum.Write(p[:n])
+	}
+	if err == io.EOF && st.diffID != (v1.Hash{}) && st.got() != st.diffID { //nolint:errorlint // io.Reader's contract
+		err = &DigestError{Layer: st.layer, What: "diffID", Want: st.diffID.String(), Got: st.got().String()}
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		err = st.fail(err)
+	}
+	return n, err
+}
+
+// got is the digest of what was read.
+func (st *stream) got() v1.Hash { return hashOf(st.sum) }
+
+func hashOf(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}
+
+// fail says which layer cannot be read, and that it was given up where it was.
+func (st *stream) fail(err error) error {
+	if st.ctx.Err() != nil {
+		return st.ctx.Err()
+	}
+	var p formatProblem
+	switch {
+	case errors.As(err, &p):
+		return &FormatError{Layer: st.layer, Offset: st.n, Err: err}
+	case errors.Is(err, ErrDigest):
+		return err
+	}
+	if st.layer == (v1.Hash{}) {
+		return fmt.Errorf("reading the archive: %w", err)
+	}
+	return fmt.Errorf("reading layer %s: %w", st.layer, err)
+}
+
+// Close ends all that the stream started.
+func (st *stream) Close() error {
+	st.stop()
+	err := st.closer()
+	if st.a != nil {
+		st.a.close()
+		st.in.end()
+	}
+	st.blob.discard()
+	return err
+}
+
+// verified reads the compressed bytes of a layer and checks them at their end. It may keep a copy.
+type verified struct {
+	r      io.Reader
+	digest v1.Hash
+	size   int64
+	sum    hash.Hash
+	n      int64
+	blob   *temp
+	path   string
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.r.Read(p)
+	v.n += int64(n)
+	v.sum.Write(p[:n])
+	if v.n > v.size {
+		return n, v.wrong("size", strconv.FormatInt(v.size, 10), "more")
+	}
+	if v.blob != nil && n > 0 {
+		if _, err := v.blob.Write(p[:n]); err != nil {
+			return n, fmt.Errorf("keeping a copy: %w", err)
+		}
+	}
+	if err != io.EOF { //nolint:errorlint // io.Reader's contract
+		return n, err
+	}
+	if v.n != v.size {
+		return n, v.wrong("size", strconv.FormatInt(v.size, 10), strconv.FormatInt(v.n, 10))
+	}
+	if got := hashOf(v.sum); got != v.digest {
+		return n, v.wrong("digest", v.digest.String(), got.String())
+	}
+	if v.blob != nil && !v.blob.done {
+		if err := v.blob.commit(v.path); err != nil {
+			return n, fmt.Errorf("keeping a copy: %w", err)
+		}
+	}
+	return n, io.EOF
+}
+
+func (v *verified) wrong(what, want, got string) error {
+	return &DigestError{Layer: v.digest, What: what, Want: want, Got: got}
+}
