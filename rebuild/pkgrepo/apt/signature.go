@@ -1,0 +1,148 @@
+package apt
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+)
+
+var clearsignStart = []byte("-----BEGIN PGP SIGNED MESSAGE-----\n")
+
+// splitInline takes an InRelease file apart. The message must be all there is: text before or after it, which
+// other parsers have taken for signed, is refused, and the text returned is exactly what the signature
+// covers (RFC 9580, section 7).
+func splitInline(data []byte) (text, signedBytes []byte, signature io.Reader, err error) {
+	if !bytes.HasPrefix(data, clearsignStart) {
+		return nil, nil, nil, errors.New("it does not start with a clear-signed message")
+	}
+	block, rest := clearsign.Decode(data)
+	if block == nil {
+		return nil, nil, nil, errors.New("its clear-signed message is malformed or cut off")
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, nil, nil, errors.New("there is text after its clear-signed message")
+	}
+	return block.Plaintext, block.Bytes, block.ArmoredSignature.Body, nil
+}
+
+// detachedSignature opens a Release.gpg, armored or binary.
+func detachedSignature(data []byte) (io.Reader, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN PGP")) {
+		return bytes.NewReader(data), nil
+	}
+	block, err := armor.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("malformed signature: %w", err)
+	}
+	return block.Body, nil
+}
+
+// verify checks that one of the signatures is good and by a key of the set that is neither expired nor revoked
+// now. It returns the fingerprint of the signing key.
+func (k keySet) verify(signedBytes []byte, signature io.Reader, now time.Time) (signer string, err error) {
+	sigs, err := io.ReadAll(signature)
+	if err != nil {
+		return "", fmt.Errorf("malformed signature: %w", err)
+	}
+	cfg := &packet.Config{
+		Time: func() time.Time { return now },
+		// As GnuPG does, for keys from before key flags were common.
+		InsecureAllowAllKeyFlagsWhenMissing: true,
+	}
+	var unknown, bad []string
+	for _, r := range k.rings {
+		md, err := openpgp.VerifyDetachedSignatureReader(r.keys, bytes.NewReader(signedBytes), bytes.NewReader(sigs), cfg)
+		if errors.Is(err, pgperrors.ErrUnknownIssuer) {
+			return "", errors.New("it is not signed")
+		}
+		if err != nil {
+			return "", fmt.Errorf("malformed signature: %w", err)
+		}
+		if _, err := io.Copy(io.Discard, md.UnverifiedBody); err != nil {
+			return "", fmt.Errorf("malformed signature: %w", err)
+		}
+		for _, c := range md.SignatureCandidates {
+			if c.SignedByEntity == nil {
+				unknown = appendNew(unknown, fmt.Sprintf("%016X", c.IssuerKeyId))
+				continue
+			}
+			err := c.SignatureError
+			if err == nil {
+				err = k.allowed(c.SignedBy, now, cfg)
+			}
+			if err == nil {
+				return fingerprint(c.SignedBy.PublicKey), nil
+			}
+			bad = appendNew(bad, fmt.Sprintf("key %016X: %v", c.IssuerKeyId, explain(err)))
+		}
+	}
+	if len(bad) > 0 {
+		return "", fmt.Errorf("no good signature: %s", strings.Join(bad, "; "))
+	}
+	return "", fmt.Errorf("signed only by unknown keys: %s", strings.Join(unknown, ", "))
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// explain gives the library's answers the words an administrator expects.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, pgperrors.ErrKeyExpired):
+		return errors.New("the key has expired (a newer keyring can be given with --keyring)")
+	case errors.Is(err, pgperrors.ErrKeyRevoked):
+		return errors.New("the key is revoked")
+	case errors.Is(err, pgperrors.ErrSignatureExpired):
+		return errors.New("the signature has expired or is dated in the future")
+	}
+	return err
+}
+
+// allowed checks a key whose signature is good. The library judges a key as of the time of the signature; a
+// key that expired or was revoked since must not vouch for a repository either, as with gpgv.
+func (k keySet) allowed(key *openpgp.Key, now time.Time, cfg *packet.Config) error {
+	if _, err := key.Entity.VerifyPrimaryKey(now, cfg); err != nil {
+		return err
+	}
+	if !key.IsPrimary() {
+		for i := range key.Entity.Subkeys {
+			sub := &key.Entity.Subkeys[i]
+			if sub.PublicKey.KeyId != key.PublicKey.KeyId {
+				continue
+			}
+			if _, err := sub.Verify(now, cfg); err != nil {
+				return err
+			}
+		}
+	}
+	if len(k.fingerprints) == 0 {
+		return nil
+	}
+	// "!" asks for the very key; else a primary key stands for its subkeys.
+	signing, primary := fingerprint(key.PublicKey), fingerprint(key.Entity.PrimaryKey)
+	for _, f := range k.fingerprints {
+		if want, exact := strings.CutSuffix(f, "!"); want == signing || (!exact && want == primary) {
+			return nil
+		}
+	}
+	return errors.New("Signed-By does not allow this key")
+}
+
+func fingerprint(k *packet.PublicKey) string {
+	return strings.ToUpper(hex.EncodeToString(k.Fingerprint))
+}
