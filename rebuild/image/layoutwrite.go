@@ -1,0 +1,408 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nanopatch/nanopatch/rebuild/image/internal/rawjson"
+)
+
+// layoutRepository writes an OCI image layout.
+type layoutRepository struct {
+	c      *Client
+	layout layout
+}
+
+const (
+	layoutFile = `{"imageLayoutVersion":"1.0.0"}`
+	emptyIndex = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
+)
+
+func (r *layoutRepository) String() string { return r.layout.String() }
+
+func (r *layoutRepository) Push(ctx context.Context, img v1.Image) (v1.Descriptor, error) {
+	m, err := manifestOf(img)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("reading the image to write to %s: %w", r, err)
+	}
+	if err := r.prepare(ctx); err != nil {
+		return v1.Descriptor{}, err
+	}
+	blobs, err := blobsOf(img)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("reading the image to write to %s: %w", r, err)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, blob := range blobs {
+		g.Go(func() error { return r.writeBlob(gctx, blob) })
+	}
+	if err := g.Wait(); err != nil {
+		return v1.Descriptor{}, err
+	}
+	return m.desc, r.writeManifest(ctx, m)
+}
+
+func (r *layoutRepository) PushIndex(ctx context.Context, idx v1.ImageIndex) (v1.Descriptor, error) {
+	m, err := manifestOf(idx)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("reading the index to write to %s: %w", r, err)
+	}
+	if err := r.prepare(ctx); err != nil {
+		return v1.Descriptor{}, err
+	}
+	if err := pushChildren(ctx, r, idx, r.complete); err != nil {
+		return v1.Descriptor{}, err
+	}
+	return m.desc, r.writeManifest(ctx, m)
+}
+
+// complete tells whether an image of an index is in the layout with all its blobs.
+func (r *layoutRepository) complete(_ context.Context, child v1.Descriptor) (bool, error) {
+	found, err := r.layout.openDigest(child.Digest)
+	if err != nil || found.image == nil {
+		// Whatever is wrong with it, or in it, it will be written.
+		return false, nil //nolint:nilerr // as said
+	}
+	blobs, err := blobsOf(found.image)
+	if err != nil {
+		return false, err
+	}
+	for _, blob := range blobs {
+		if there, _, err := r.hasBlob(blob); !there || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// hasBlob tells whether a blob is there, and what it must be.
+func (r *layoutRepository) hasBlob(blob v1.Layer) (bool, v1.Descriptor, error) {
+	desc, err := describe(blob)
+	if err != nil {
+		return false, desc, fmt.Errorf("writing to %s: %w", r, err)
+	}
+	info, err := os.Stat(r.layout.blobPath(desc.Digest))
+	return err == nil && info.Mode().IsRegular() && info.Size() == desc.Size, desc, nil
+}
+
+// prepare makes the directory a layout, if it is empty or not there. One that holds something else is left alone.
+func (r *layoutRepository) prepare(ctx context.Context) error {
+	dir := r.layout.dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return r.layout.fileError(err)
+	}
+	return r.locked(ctx, func() error {
+		marker, index := filepath.Join(dir, "oci-layout"), filepath.Join(dir, "index.json")
+		raw, err := readFile(marker, maxManifest)
+		switch {
+		case err == nil:
+			err = checkLayoutFile(r.String(), raw)
+		case errors.Is(err, fs.ErrNotExist):
+			err = r.mark(marker)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := os.Lstat(index); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return r.replaceFile(index, []byte(emptyIndex))
+	})
+}
+
+// mark makes an empty directory a layout.
+func (r *layoutRepository) mark(marker string) error {
+	entries, err := os.ReadDir(r.layout.dir)
+	if err != nil {
+		return err
+	}
+	// A run that was killed right here leaves a file that would have become oci-layout.
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".oci-layout") })
+	if len(entries) > 0 {
+		return usageError(r.String(), "the directory holds something that is no OCI image layout", "name an empty or new directory")
+	}
+	return r.replaceFile(marker, []byte(layoutFile))
+}
+
+func checkLayoutFile(where string, raw []byte) error {
+	var marker struct {
+		Version string `json:"imageLayoutVersion"`
+	}
+	if err := json.Unmarshal(raw, &marker); err != nil {
+		return &Error{Kind: ErrInvalid, Ref: where, What: "oci-layout cannot be read: " + err.Error(), Cause: err}
+	}
+	if marker.Version != "1.0.0" {
+		return &Error{Kind: ErrUnsupported, Ref: where, What: fmt.Sprintf("image layout version %q", marker.Version)}
+	}
+	return nil
+}
+
+// lockPoll is how often a lock is asked for that another process holds for a moment.
+const lockPoll = 20 * time.Millisecond
+
+// locked runs f while no other process runs one on the same layout. The lock is on the directory itself: it needs no
+// file that would be left behind, and it stays the same file while everything in it is replaced by renaming.
+func (r *layoutRepository) locked(ctx context.Context, f func() error) error {
+	lock := flock.New(r.layout.dir, flock.SetFlag(os.O_RDONLY))
+	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
+		return fmt.Errorf("locking %s: %w", r, err)
+	}
+	err := f()
+	if unlockErr := lock.Unlock(); err == nil {
+		err = unlockErr
+	}
+	if err != nil {
+		return r.layout.fileError(err)
+	}
+	return nil
+}
+
+// writeBlob copies a blob, unless it is there. It has its name only when it is whole and right.
+func (r *layoutRepository) writeBlob(ctx context.Context, blob v1.Layer) error {
+	there, desc, err := r.hasBlob(blob)
+	if there || err != nil {
+		return err
+	}
+	release, err := r.c.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	path := r.layout.blobPath(desc.Digest)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return r.layout.fileError(err)
+	}
+	at := r.String() + "@" + desc.Digest.String()
+	err = r.c.try(ctx, "writing "+at, func(ctx context.Context) error {
+		rc, err := markSource(blob).Compressed()
+		if err != nil {
+			return err
+		}
+		if rc, err = newVerifier(rc, at, desc.Digest, desc.Size); err != nil {
+			return err
+		}
+		defer rc.Close()
+		return r.copyFile(ctx, path, rc)
+	})
+	return registryError(ctx, at, "", err)
+}
+
+// copyFile writes a file under another name in the same file system and renames it when it is on disk. The other name is
+// in the layout's root, where no tool takes it for a blob.
+func (r *layoutRepository) copyFile(ctx context.Context, path string, from io.Reader) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(r.layout.dir), renameio.WithPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	// After the file has its name, this does nothing.
+	defer func() { _ = f.Cleanup() }()
+	if _, err := io.Copy(f, &stoppable{Reader: from, stop: ctx.Err}); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
+}
+
+// stoppable ends a copy from and to disk when nobody waits for it any more.
+type stoppable struct {
+	io.Reader
+	stop func() error
+}
+
+func (s *stoppable) Read(p []byte) (int, error) {
+	if err := s.stop(); err != nil {
+		return 0, err
+	}
+	return s.Reader.Read(p)
+}
+
+func (r *layoutRepository) replaceFile(path string, content []byte) error {
+	return renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(r.layout.dir))
+}
+
+func (r *layoutRepository) writeManifest(ctx context.Context, m manifest) error {
+	return r.writeBlob(ctx, static.NewLayer(m.raw, m.desc.MediaType))
+}
+
+func (r *layoutRepository) Tag(ctx context.Context, digest v1.Hash, tags ...string) error {
+	entry, err := r.entry(digest)
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if !layoutTag.MatchString(tag) {
+			return usageError(r.String(), fmt.Sprintf("%q is not a tag", tag), "")
+		}
+		entry.Annotations = map[string]string{refName: tag}
+		err := r.editIndex(ctx, func(raw []byte, entries []v1.Descriptor) ([]byte, error) {
+			return tagEntry(raw, entries, entry, tag)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry is the descriptor of an image or index that is in the layout, with the platform: tools ask for it.
+func (r *layoutRepository) entry(digest v1.Hash) (v1.Descriptor, error) {
+	found, err := r.layout.openDigest(digest)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	entry := found.desc
+	if found.image == nil {
+		return entry, nil
+	}
+	config, err := found.image.ConfigFile()
+	if err != nil {
+		return v1.Descriptor{}, &Error{Kind: ErrInvalid, Ref: r.String(), What: "the config cannot be read: " + err.Error(), Cause: err}
+	}
+	if p := platformOf(config); p.OS != "" {
+		entry.Platform = &p
+	}
+	return entry, nil
+}
+
+// tagEntry edits index.json so that tag names entry, and nothing else does. An entry of the same image that has no tag
+// yet makes way, for tools would count it as another image.
+func tagEntry(raw []byte, entries []v1.Descriptor, entry v1.Descriptor, tag string) ([]byte, error) {
+	edit := newEdit(raw)
+	placed := false
+	for i := len(entries) - 1; i >= 0; i-- {
+		has, tagged := entries[i].Annotations[refName]
+		switch {
+		case tagged && has == tag && !placed && entries[i].Digest == entry.Digest:
+			placed = true
+			if entries[i].Platform == nil && entry.Platform != nil {
+				edit.set(entry.Platform, "manifests", i, "platform")
+			}
+		case tagged && has == tag, !tagged && entries[i].Digest == entry.Digest:
+			if placed {
+				edit.remove("manifests", i)
+				continue
+			}
+			edit.set(entry, "manifests", i)
+			placed = true
+		}
+	}
+	if edit.err != nil || placed {
+		return edit.doc, edit.err
+	}
+	return rawjson.Insert(edit.doc, entry, len(entries), "manifests")
+}
+
+// editIndex changes index.json in one step that other processes see whole or not at all.
+func (r *layoutRepository) editIndex(ctx context.Context, f func(raw []byte, entries []v1.Descriptor) ([]byte, error)) error {
+	return r.locked(ctx, func() error {
+		raw, err := r.layout.readIndex()
+		if err != nil {
+			return err
+		}
+		manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+		if err != nil {
+			return &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be read: " + err.Error(), Cause: err}
+		}
+		if manifest.Manifests == nil {
+			if raw, err = rawjson.Set(raw, []v1.Descriptor{}, "manifests"); err != nil {
+				return err
+			}
+		}
+		edited, err := f(raw, manifest.Manifests)
+		if err != nil {
+			return &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be edited: " + err.Error(), Cause: err}
+		}
+		if bytes.Equal(raw, edited) {
+			return nil
+		}
+		return r.replaceFile(filepath.Join(r.layout.dir, "index.json"), edited)
+	})
+}
+
+func (r *layoutRepository) Attach(ctx context.Context, subject v1.Descriptor, artifact v1.Image) error {
+	artifact, err := withSubject(artifact, subject)
+	if err != nil {
+		return err
+	}
+	desc, err := r.Push(ctx, artifact)
+	if err != nil {
+		return err
+	}
+	manifest, err := artifact.Manifest()
+	if err != nil {
+		return err
+	}
+	// As the list of referrers has it (OCI distribution spec, "Listing Referrers").
+	desc.ArtifactType = manifest.ArtifactType
+	if desc.ArtifactType == "" {
+		desc.ArtifactType = string(manifest.Config.MediaType)
+	}
+	desc.Annotations = manifest.Annotations
+	delete(desc.Annotations, refName)
+	return r.editIndex(ctx, func(raw []byte, entries []v1.Descriptor) ([]byte, error) {
+		for _, e := range entries {
+			if e.Digest == desc.Digest {
+				return raw, nil
+			}
+		}
+		return rawjson.Insert(raw, desc, len(entries), "manifests")
+	})
+}
+
+func (r *layoutRepository) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Image, error) {
+	raw, err := r.layout.readIndex()
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be read: " + err.Error(), Cause: err}
+	}
+	sortByDigest(manifest.Manifests)
+	var found []v1.Image
+	var last v1.Hash
+	for _, e := range manifest.Manifests {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !e.MediaType.IsImage() || e.Digest == last {
+			continue
+		}
+		last = e.Digest
+		raw, desc, err := r.layout.readManifest(e.Digest)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if desc.MediaType != types.OCIManifestSchema1 || !refersTo(raw, subject) {
+			continue
+		}
+		img, err := r.layout.image(raw, desc)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, img)
+	}
+	return found, nil
+}

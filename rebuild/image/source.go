@@ -1,0 +1,211 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// Source is an opened image or index. Its layers are read while the context of [Client.Open] lives.
+type Source struct {
+	// Ref is what was opened.
+	Ref Ref
+	// Descriptor is media type, size and digest of what Ref names.
+	Descriptor v1.Descriptor
+	// Index is the index that Ref names, all of it whatever the platforms asked for; nil where Ref names an image.
+	Index v1.ImageIndex
+	// Images are the chosen platforms' images, in the index's order; at least one.
+	Images []PlatformImage
+}
+
+// PlatformImage is the image of one platform.
+type PlatformImage struct {
+	// Platform comes from the index, or from the image's config where the index says nothing.
+	Platform v1.Platform
+	// Descriptor is the index's entry, or that of the image itself.
+	Descriptor v1.Descriptor
+	Image      v1.Image
+
+	// index holds the image where Image is still nil: an index may hold many more than are asked for.
+	index v1.ImageIndex
+}
+
+// opened is what either transport found under a reference: an image or an index.
+type opened struct {
+	desc  v1.Descriptor
+	image v1.Image
+	index v1.ImageIndex
+}
+
+// Open opens the image that ref names or, of an index, the images of the given platforms; without any, of all.
+// Manifests and configs are fetched and checked, layers are not.
+//
+// Beside the transports' errors, a platform that the image is not for is [ErrUsage], contradictions are [ErrInvalid];
+// schema 1, encrypted layers and what is not an image are [ErrUnsupported].
+func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*Source, error) {
+	var root opened
+	var err error
+	switch ref.Transport {
+	case Registry:
+		root, err = c.openRegistry(ctx, ref)
+	case Layout:
+		root, err = layout{dir: ref.Repository}.open(ref)
+	default:
+		err = usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	src := &Source{Ref: ref, Descriptor: root.desc}
+	if root.image != nil {
+		src.Images, err = c.single(ctx, ref, root, platforms)
+		return src, err
+	}
+	src.Index = share(root.index)
+	found, err := c.listIndex(ctx, ref, src.Index, 0)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(ref, found, platforms)
+	if err != nil {
+		return nil, err
+	}
+	src.Images = chosen
+	return src, c.loadAll(ctx, ref, src.Images)
+}
+
+// single is the answer for a reference that names one image.
+func (c *Client) single(ctx context.Context, ref Ref, root opened, platforms []v1.Platform) ([]PlatformImage, error) {
+	config, err := c.load(ctx, ref, root.image, root.desc)
+	if err != nil {
+		return nil, err
+	}
+	found := []PlatformImage{{Platform: platformOf(config), Descriptor: root.desc, Image: root.image}}
+	return choose(ref, found, platforms)
+}
+
+const (
+	// maxNesting bounds indexes within indexes, maxIndexEntries what one holds, maxPlatforms the images opened at once.
+	maxNesting      = 4
+	maxIndexEntries = 1000
+	maxPlatforms    = 64
+)
+
+// listIndex lists the platform images of an index and of the indexes in it. Entries that are no platform's image
+// (attestations, artifacts) are not listed.
+func (c *Client) listIndex(ctx context.Context, ref Ref, idx v1.ImageIndex, depth int) ([]PlatformImage, error) {
+	manifest, err := idx.IndexManifest()
+	if err != nil {
+		return nil, &Error{Kind: ErrInvalid, Ref: ref.String(), What: "the index cannot be read: " + err.Error(), Cause: err}
+	}
+	if depth > maxNesting || len(manifest.Manifests) > maxIndexEntries {
+		return nil, invalidError(ref.String(), "the index is nested too deep or has too many entries")
+	}
+	var found []PlatformImage
+	for _, entry := range manifest.Manifests {
+		switch {
+		case entry.MediaType.IsIndex():
+			child, err := idx.ImageIndex(entry.Digest)
+			if err != nil {
+				return nil, c.sourceError(ctx, ref, err)
+			}
+			nested, err := c.listIndex(ctx, ref, child, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, nested...)
+		case isPlatformEntry(entry):
+			p := PlatformImage{Descriptor: entry, index: idx}
+			ok, err := c.findPlatform(ctx, ref, &p)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				found = append(found, p)
+			}
+		}
+	}
+	return found, nil
+}
+
+// isPlatformEntry tells whether an index's entry may be a platform's image. BuildKit marks its attestations with an
+// annotation and the platform unknown/unknown.
+func isPlatformEntry(entry v1.Descriptor) bool {
+	if !entry.MediaType.IsImage() || entry.Annotations[attestationType] != "" {
+		return false
+	}
+	return entry.Platform == nil || entry.Platform.OS != "unknown"
+}
+
+// findPlatform fills in the platform; where the entry names none, from the image. It returns false for an artifact.
+func (c *Client) findPlatform(ctx context.Context, ref Ref, p *PlatformImage) (bool, error) {
+	if p.Descriptor.Platform != nil {
+		p.Platform = *p.Descriptor.Platform
+		return true, nil
+	}
+	img, err := p.index.Image(p.Descriptor.Digest)
+	if err != nil {
+		return false, c.sourceError(ctx, ref, err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return false, c.sourceError(ctx, ref, err)
+	}
+	if !manifest.Config.MediaType.IsConfig() {
+		return false, nil
+	}
+	config, err := c.loadConfig(ctx, ref, img, manifest)
+	if err != nil {
+		return false, err
+	}
+	p.Platform = platformOf(config)
+	return true, nil
+}
+
+// choose filters by the platforms asked for; each must be there.
+func choose(ref Ref, found []PlatformImage, platforms []v1.Platform) ([]PlatformImage, error) {
+	if len(found) == 0 {
+		return nil, &Error{Kind: ErrUnsupported, Ref: ref.String(), What: "the index holds no image of a platform"}
+	}
+	var chosen []PlatformImage
+	for _, p := range found {
+		if len(platforms) == 0 || slices.ContainsFunc(platforms, func(want v1.Platform) bool { return matches(want, p.Platform) }) {
+			chosen = append(chosen, p)
+		}
+	}
+	for _, want := range platforms {
+		if !slices.ContainsFunc(chosen, func(p PlatformImage) bool { return matches(want, p.Platform) }) {
+			var has []string
+			for _, p := range found {
+				has = append(has, p.Platform.String())
+			}
+			return nil, usageError(ref.String(), "no image for "+want.String(), "it has "+strings.Join(has, ", "))
+		}
+	}
+	if len(chosen) > maxPlatforms {
+		return nil, usageError(ref.String(), fmt.Sprintf("%d images at once are too many", len(chosen)), "choose with --platform")
+	}
+	return chosen, nil
+}
+
+// loadAll fetches and checks the images of an index.
+func (c *Client) loadAll(ctx context.Context, ref Ref, images []PlatformImage) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(c.opts.Jobs)
+	for i := range images {
+		g.Go(func() error {
+			p := &images[i]
+			var err error
+			if p.Image, err = p.index.Image(p.Descriptor.Digest); err != nil {
+				return c.sourceError(gctx, ref, err)
+			}
+			_, err = c.load(gctx, ref, p.Image, p.Descriptor)
+			return err
+		})
+	}
+	return g.Wait()
+}

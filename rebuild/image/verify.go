@@ -1,0 +1,76 @@
+package image
+
+import (
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// checkBytes compares content with the digest by which it was asked for. where says what and from where.
+func checkBytes(where string, content []byte, want v1.Hash) error {
+	h, err := v1.Hasher(want.Algorithm)
+	if err != nil {
+		return &Error{Kind: ErrUnsupported, Ref: where, What: "digest algorithm " + want.Algorithm, Cause: err}
+	}
+	h.Write(content)
+	return checkSum(where, h, want)
+}
+
+func checkSum(where string, h hash.Hash, want v1.Hash) error {
+	got := v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(h.Sum(nil))}
+	if got == want {
+		return nil
+	}
+	return &Error{
+		Kind: ErrVerification, Ref: where, What: fmt.Sprintf("the content has digest %s, not %s", got, want),
+		Hint: "it was damaged or exchanged; push or copy the image again",
+	}
+}
+
+// verifier passes a blob on and fails at its end unless length and digest are right; it never passes more than length.
+type verifier struct {
+	io.ReadCloser
+	where  string
+	want   v1.Hash
+	length int64
+	read   int64
+	hash   hash.Hash
+}
+
+func newVerifier(rc io.ReadCloser, where string, want v1.Hash, length int64) (io.ReadCloser, error) {
+	h, err := v1.Hasher(want.Algorithm)
+	if err != nil {
+		_ = rc.Close()
+		return nil, &Error{Kind: ErrUnsupported, Ref: where, What: "digest algorithm " + want.Algorithm, Cause: err}
+	}
+	return &verifier{ReadCloser: rc, where: where, want: want, length: length, hash: h}, nil
+}
+
+func (v *verifier) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	v.read += int64(n)
+	if v.read > v.length {
+		return 0, v.wrongLength("more than")
+	}
+	v.hash.Write(p[:n])
+	if err != io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
+		return n, err
+	}
+	if v.read < v.length {
+		return n, v.wrongLength(fmt.Sprintf("%d of", v.read))
+	}
+	if err := checkSum(v.where, v.hash, v.want); err != nil {
+		return n, err
+	}
+	return n, io.EOF
+}
+
+func (v *verifier) wrongLength(has string) error {
+	return &Error{
+		Kind: ErrVerification, Ref: v.where, What: fmt.Sprintf("%s has %s %d bytes", v.want, has, v.length),
+		Hint: "it was damaged or exchanged; push or copy the image again",
+	}
+}
