@@ -1,0 +1,166 @@
+package cosign
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/nanopatch/nanopatch/sign/attest"
+)
+
+// Repository is where an image's referrers live: a repository of a registry, or an OCI layout.
+type Repository interface {
+	// Attach writes an artifact whose manifest names the subject. Where a registry has no referrers API,
+	// the fallback tag sha256-<hex> is updated; concurrent updates of it are the repository's to serialise.
+	Attach(ctx context.Context, subject v1.Descriptor, artifact v1.Image) error
+	// Referrers lists what refers to the subject, of whatever kind. It must not filter by the artifact type
+	// of a listing, which registries fill in differently. A subject without referrers has an empty list,
+	// and so has one that is not there.
+	Referrers(ctx context.Context, subject v1.Hash) ([]v1.Image, error)
+}
+
+// SignOptions say who signs.
+type SignOptions struct {
+	// Signer must be set.
+	Signer Signer
+	// Created goes into the artifact's annotations, as cosign's does. It is not signed. Zero leaves it out;
+	// the image's own creation time keeps artifacts reproducible.
+	Created time.Time
+	// Logger gets debug lines; nil is silent.
+	Logger *slog.Logger
+}
+
+// Record is a statement that an image now carries, signed.
+type Record struct {
+	PredicateType string `json:"predicateType"`
+	// Digest is that of the referrer's manifest.
+	Digest v1.Hash `json:"digest"`
+	KeyID  string  `json:"keyId"`
+	// Reused says that the image carried it already and nothing was written.
+	Reused bool `json:"reused"`
+}
+
+// ErrNoSigner says that there is nothing to sign with.
+var ErrNoSigner = errors.New("no key to sign with")
+
+// Sign signs an image: Attest with the statement of `cosign sign`.
+func Sign(ctx context.Context, repo Repository, subject v1.Descriptor, opts SignOptions) (Record, error) {
+	records, err := Attest(ctx, repo, subject, opts, attest.Signature(subject.Digest))
+	if err != nil {
+		return Record{}, err
+	}
+	return records[0], nil
+}
+
+// Attest signs statements about an image and attaches them, in the order given. The subject is the image's
+// (or index's) media type, digest and size; every statement must be about that digest. An equal statement
+// that the image carries with a valid signature of the same key is reused. On an error, the records are
+// those of the statements before the one that failed.
+func Attest(
+	ctx context.Context, repo Repository, subject v1.Descriptor, opts SignOptions, statements ...attest.Statement,
+) ([]Record, error) {
+	if opts.Signer == nil {
+		return nil, ErrNoSigner
+	}
+	if subject.MediaType == "" || subject.Size <= 0 {
+		return nil, fmt.Errorf("signing %s: its media type and size must be known", subject.Digest)
+	}
+	verifier, err := NewVerifier(opts.Signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	log := opts.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	payloads, err := encodeAll(subject.Digest, statements)
+	if err != nil {
+		return nil, err
+	}
+	carried, err := reusable(ctx, repo, subject.Digest, verifier, statements)
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for i, st := range statements {
+		record := Record{PredicateType: st.PredicateType, KeyID: verifier.KeyID()}
+		content := sha256.Sum256(payloads[i])
+		if record.Digest, record.Reused = carried[content]; !record.Reused {
+			record.Digest, err = attach(ctx, repo, subject, opts, st.PredicateType, payloads[i])
+			if err != nil {
+				return records, fmt.Errorf("attesting %s of %s: %w", st.PredicateType, subject.Digest, err)
+			}
+			carried[content] = record.Digest
+		}
+		log.DebugContext(ctx, "statement attached", "subject", subject.Digest, "predicateType", st.PredicateType,
+			"referrer", record.Digest, "reused", record.Reused)
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+func encodeAll(subject v1.Hash, statements []attest.Statement) ([][]byte, error) {
+	var payloads [][]byte
+	for _, st := range statements {
+		if !st.About(subject) {
+			return nil, fmt.Errorf("attesting %s: the statement is not about %s", st.PredicateType, subject)
+		}
+		payload, err := st.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("attesting %s of %s: %w", st.PredicateType, subject, err)
+		}
+		payloads = append(payloads, payload)
+	}
+	return payloads, nil
+}
+
+func attach(
+	ctx context.Context, repo Repository, subject v1.Descriptor, opts SignOptions, predicateType string, payload []byte,
+) (v1.Hash, error) {
+	bundle, err := seal(ctx, opts.Signer, payload)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	image, err := newArtifact(subject, bundle, predicateType, opts.Created)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	if err := repo.Attach(ctx, subject, image); err != nil {
+		return v1.Hash{}, err
+	}
+	return image.Digest()
+}
+
+// reusable maps the SHA-256 of statements that the image carries, validly signed, to their referrers. What
+// is damaged is skipped: Verify is who complains.
+func reusable(
+	ctx context.Context, repo Repository, subject v1.Hash, v *Verifier, statements []attest.Statement,
+) (map[[sha256.Size]byte]v1.Hash, error) {
+	findings, err := examine(ctx, repo, subject, v, func(r referrer) bool {
+		return slices.ContainsFunc(statements, func(st attest.Statement) bool {
+			return st.PredicateType == r.predicateType
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	carried := map[[sha256.Size]byte]v1.Hash{}
+	for _, f := range findings {
+		if f.verdict != valid {
+			continue
+		}
+		// Encoded again, so that white space does not tell cosign's signature from ours.
+		payload, err := f.statement.Encode()
+		if err != nil {
+			continue
+		}
+		carried[sha256.Sum256(payload)] = f.digest
+	}
+	return carried, nil
+}

@@ -1,0 +1,190 @@
+package cosign
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	intoto "github.com/in-toto/attestation/go/v1"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/nanopatch/nanopatch/sign/attest"
+)
+
+// seal signs an encoded statement and returns the bundle's JSON.
+func seal(ctx context.Context, signer Signer, payload []byte) ([]byte, error) {
+	pair, err := newKeypair(signer)
+	if err != nil {
+		return nil, err
+	}
+	content := &sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}
+	b, err := sign.Bundle(content, pair, sign.BundleOptions{Context: ctx})
+	if err != nil {
+		return nil, err
+	}
+	loose, err := protojson.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a bundle: %w", err)
+	}
+	// protojson puts spaces where a hash of the running program tells it to, so that nobody relies on its
+	// bytes; we do.
+	var out bytes.Buffer
+	if err := json.Compact(&out, loose); err != nil {
+		return nil, fmt.Errorf("encoding a bundle: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// verdict is what a referrer means for a verification.
+type verdict int
+
+const (
+	failed verdict = iota
+	ignored
+	valid
+)
+
+// finding is what one referrer of an image turned out to be.
+type finding struct {
+	verdict verdict
+	digest  v1.Hash // of the referrer's manifest
+	// check is the name of the check that a failed one failed, detail why it failed or is ignored.
+	check, detail string
+	// statement is set in valid ones.
+	statement attest.Statement
+}
+
+func fail(check, format string, args ...any) finding {
+	return finding{verdict: failed, check: check, detail: printable(fmt.Sprintf(format, args...))}
+}
+
+func ignore(format string, args ...any) finding {
+	return finding{verdict: ignored, detail: printable(fmt.Sprintf(format, args...))}
+}
+
+// String is the detail, with the referrer if it is about one and not about all of them.
+func (f finding) String() string {
+	if f.digest == (v1.Hash{}) {
+		return f.detail
+	}
+	return fmt.Sprintf("referrer %s: %s", f.digest, f.detail)
+}
+
+// open verifies one bundle: valid if the key signed a statement about the subject.
+func (v *Verifier) open(raw []byte, subject v1.Hash) finding {
+	var b bundle.Bundle
+	if err := b.UnmarshalJSON(raw); err != nil {
+		return fail(CheckBundle, "not a sigstore bundle: %v", err)
+	}
+	if !b.MinVersion("v0.3") {
+		return fail(CheckBundle, "bundle of an old version: %.80q", b.GetMediaType())
+	}
+	by, err := b.VerificationContent()
+	if err != nil {
+		return fail(CheckBundle, "bundle without a usable key hint or certificate: %v", err)
+	}
+	if by.Certificate() != nil {
+		return ignore("signed with a certificate, not with a key")
+	}
+	if b.GetDsseEnvelope() == nil {
+		return ignore("signs bytes and makes no statement")
+	}
+	envelope, err := b.Envelope()
+	if err != nil {
+		return fail(CheckBundle, "malformed envelope: %v", err)
+	}
+	digest, err := hex.DecodeString(subject.Hex)
+	if err != nil {
+		return fail(CheckSubject, "subject %s: %v", subject, err)
+	}
+	e := &entity{Bundle: &b, envelope: envelope}
+	policy := verify.NewPolicy(verify.WithArtifactDigest(subject.Algorithm, digest), verify.WithKey())
+	if _, err := v.sigstore.Verify(e, policy); err != nil {
+		return v.diagnose(e, by, subject, err)
+	}
+	st, err := e.read()
+	if err != nil {
+		return fail(CheckBundle, "%v", err)
+	}
+	return finding{verdict: valid, statement: st}
+}
+
+// diagnose tells why a bundle was refused: the signature is another key's, or bad, or the statement is.
+func (v *Verifier) diagnose(e *entity, by verify.VerificationContent, subject v1.Hash, refusal error) finding {
+	content, err := e.SignatureContent()
+	if err != nil {
+		return fail(CheckBundle, "%v", err)
+	}
+	if err := verify.VerifySignature(content, by, v.trusted); err != nil {
+		hint := by.PublicKey().Hint()
+		if hint != "" && hint != v.fingerprint.hint() {
+			return ignore("signed by another key, with hint %.100q", hint)
+		}
+		return fail(CheckSignature, "the signature is not one of key %s over this statement", v.KeyID())
+	}
+	st, err := e.read()
+	if err != nil {
+		return fail(CheckBundle, "%v", err)
+	}
+	if !st.About(subject) {
+		return fail(CheckSubject, "a statement (%.80q) about another image: %v", st.PredicateType, st.Subject[0].Digest)
+	}
+	return fail(CheckSignature, "%v", refusal)
+}
+
+// entity is a bundle whose statement is read by package attest: see the package documentation.
+type entity struct {
+	*bundle.Bundle
+	envelope  *bundle.Envelope
+	statement *attest.Statement
+}
+
+var errPayloadType = errors.New("the envelope's payload is not an in-toto statement")
+
+func (e *entity) read() (attest.Statement, error) {
+	if e.statement != nil {
+		return *e.statement, nil
+	}
+	if e.envelope.PayloadType != attest.PayloadType {
+		return attest.Statement{}, fmt.Errorf("%w: %.80q", errPayloadType, e.envelope.PayloadType)
+	}
+	st, err := attest.Parse(e.GetDsseEnvelope().GetPayload())
+	if err != nil {
+		return st, err
+	}
+	e.statement = &st
+	return st, nil
+}
+
+// SignatureContent replaces that of bundle.Bundle.
+func (e *entity) SignatureContent() (verify.SignatureContent, error) {
+	return &envelopeContent{Envelope: e.envelope, entity: e}, nil
+}
+
+type envelopeContent struct {
+	*bundle.Envelope
+	entity *entity
+}
+
+// EnvelopeContent replaces that of bundle.Envelope, so that sigstore-go asks us for the statement.
+func (c *envelopeContent) EnvelopeContent() verify.EnvelopeContent { return c }
+
+// Statement returns the subject and types; sigstore-go does not look at the predicate.
+func (c *envelopeContent) Statement() (*intoto.Statement, error) {
+	st, err := c.entity.read()
+	if err != nil {
+		return nil, err
+	}
+	out := &intoto.Statement{Type: st.Type, PredicateType: st.PredicateType}
+	for _, s := range st.Subject {
+		out.Subject = append(out.Subject, &intoto.ResourceDescriptor{Name: s.Name, Digest: s.Digest})
+	}
+	return out, nil
+}

@@ -1,0 +1,39 @@
+// Package cosign signs images and verifies them in the formats of sigstore's cosign, so that the stock
+// cosign tool verifies what we sign and we verify what it signs.
+//
+// A signature is a sigstore bundle v0.3 (a DSSE envelope around an in-toto statement) that is attached to the
+// image as an OCI 1.1 referrer, the form that cosign 3 makes by default and cosign 2 with
+// --new-bundle-format. Attestations are the same with another predicate. The package meets images only as
+// digests, descriptors and a Repository that it declares itself; package rebuild/image has one for
+// registries and one for OCI layouts.
+//
+// # Guarantees
+//
+//   - Verify fails closed. It passes only with a valid statement of cosign's sign predicate by the given key
+//     about exactly the given digest. No key is an error, never a pass, and no option skips a check.
+//   - Whatever lies next to an image is hostile: its number and sizes are bounded, and what is malformed is a
+//     failed check.
+//   - Bundles of other keys are reported and count for nothing.
+//   - A bundle that names our key and does not verify, or that verifies and speaks of another image, fails
+//     the verification even if a good signature lies beside it: someone has tampered with or mixed up what
+//     is attached to the image.
+//   - Signing is deterministic: one key, statement and creation time give one artifact, bit for bit. ECDSA
+//     signatures are those of RFC 6979.
+//   - Signing twice attaches once: a valid statement of the same content by the same key is reused.
+//
+// # Why this way
+//
+// `cosign verify` in bundle mode passes on an image that carries nothing but an SBOM attestation by the right
+// key, since every bundle is an attestation to it. An SBOM that a scanner attached would then pass for a
+// release signature. So the sign predicate is required here, by name.
+//
+// We verify with sigstore-go, as cosign does, but one layer below cosign's own functions: those read from a
+// registry and nothing else, and give no reason for the bundles that they drop.
+//
+// Statements are handed to sigstore-go as our own parser read them (package attest), so that what was
+// verified is what is reported, and an SBOM of megabytes is not read into a protobuf tree twice.
+//
+// Key files are decrypted here and not with cosign's LoadPrivateKey, which hides the key behind a signer
+// that always adds randomness. The tests read our key files with cosign's code and cosign's with ours, and
+// compare our referrers with those that cosign writes.
+package cosign
