@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -41,6 +42,8 @@ func blobFile(dir string, h v1.Hash) string { return filepath.Join(dir, "blobs",
 func TestLayoutChoice(t *testing.T) {
 	one, two := linux(t, "amd64", "one"), linux(t, "amd64", "two")
 	signature := imagetest.Artifact(t, "application/vnd.example.signature", "s")
+	// Cosign's older signatures are images to look at, but for the subject.
+	attached := mutate.Subject(two, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: digestOf(t, one), Size: 1}).(v1.Image)
 	entry := func(img v1.Image, extra string) string {
 		size, err := img.Size()
 		if err != nil {
@@ -65,6 +68,8 @@ func TestLayoutChoice(t *testing.T) {
 		{"an artifact type that is an image's", []string{entry(one, `,"artifactType":"application/vnd.oci.image.config.v1+json"`)}, "", one, nil, nil},
 		{"with a signature", []string{entry(signature, `,"artifactType":"application/vnd.example.signature"`), entry(one, "")}, "", one, nil, nil},
 		{"with a signature that does not say so", []string{entry(signature, ""), entry(one, "")}, "", one, nil, nil},
+		{"with an image that is attached", []string{entry(attached, ""), entry(one, "")}, "", one, nil, nil},
+		{"with a subject, but tagged", []string{entry(attached, tag("x"))}, "", attached, nil, nil},
 		{"with cosign's tags", []string{entry(one, tag("x")), entry(two, tag(fallback+".sig"))}, "", one, nil, nil},
 		{"with the fallback tag", []string{entry(two, tag(fallback)), entry(one, tag("x"))}, "", one, nil, nil},
 		{"two", []string{entry(one, tag("x")), entry(two, tag("y"))}, "", nil, image.ErrUsage, []string{"2 images", "x, y"}},
@@ -80,7 +85,7 @@ func TestLayoutChoice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, img := range []v1.Image{one, two, signature} {
+			for _, img := range []v1.Image{one, two, signature, attached} {
 				if _, err := repo.Push(t.Context(), img); err != nil {
 					t.Fatal(err)
 				}

@@ -117,8 +117,9 @@ func TestOpenPlatforms(t *testing.T) {
 		// No platform in the index: the image's own config has it.
 		imagetest.Entry{Image: linux(t, "riscv64", "x")},
 		imagetest.Entry{Image: imagetest.Artifact(t, "application/vnd.example", "x")},
+		imagetest.Entry{Image: linux(t, "other", "x"), Platform: "unknown/unknown"},
 		imagetest.Entry{
-			Image: linux(t, "attestation", "x"), Platform: "unknown/unknown",
+			Image: linux(t, "attestation", "x"),
 			Extra: `"annotations":{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"` + digestOf(t, amd64).String() + `"}`,
 		}))
 	for _, tc := range []struct{ ask, want []string }{

@@ -92,7 +92,8 @@ func (r *registryRepository) PushIndex(ctx context.Context, idx v1.ImageIndex) (
 func manifestOf(d interface {
 	remote.Taggable
 	partial.Describable
-}) (manifest, error) {
+},
+) (manifest, error) {
 	desc, err := describe(d)
 	if err != nil {
 		return manifest{}, err

@@ -43,7 +43,8 @@ func TestRebuildIndexIsMinimal(t *testing.T) {
 		stale, fresh := attestation(t, amd64), attestation(t, arm64)
 		entries := []imagetest.Entry{
 			{Image: amd64, Platform: "linux/amd64", Extra: `"annotations": {"k": "v"}, "data": "aGVsbG8="`},
-			{Image: arm64, Platform: "linux/arm64/v8"}, stale, fresh,
+			{Image: arm64, Platform: "linux/arm64/v8"},
+			stale, fresh,
 		}
 		base := imagetest.Index(t, mediaType, entries...)
 		rebuilt := changed(t, amd64)

@@ -63,19 +63,14 @@ func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*
 	src := &Source{Ref: ref, Descriptor: root.desc}
 	if root.image != nil {
 		src.Images, err = c.single(ctx, ref, root, platforms)
-		return src, err
+	} else {
+		src.Index = share(root.index)
+		src.Images, err = c.several(ctx, ref, src.Index, platforms)
 	}
-	src.Index = share(root.index)
-	found, err := c.listIndex(ctx, ref, src.Index, 0)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(ref, found, platforms)
-	if err != nil {
-		return nil, err
-	}
-	src.Images = chosen
-	return src, c.loadAll(ctx, ref, src.Images)
+	return src, nil
 }
 
 // single is the answer for a reference that names one image.
@@ -86,6 +81,19 @@ func (c *Client) single(ctx context.Context, ref Ref, root opened, platforms []v
 	}
 	found := []PlatformImage{{Platform: platformOf(config), Descriptor: root.desc, Image: root.image}}
 	return choose(ref, found, platforms)
+}
+
+// several is the answer for a reference that names an index.
+func (c *Client) several(ctx context.Context, ref Ref, idx v1.ImageIndex, platforms []v1.Platform) ([]PlatformImage, error) {
+	found, err := c.listIndex(ctx, ref, idx, 0)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(ref, found, platforms)
+	if err != nil {
+		return nil, err
+	}
+	return chosen, c.loadAll(ctx, ref, chosen)
 }
 
 const (
