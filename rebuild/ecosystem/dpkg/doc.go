@@ -1,0 +1,42 @@
+// Package dpkg upgrades Debian packages in a tree of layers, and leaves there what dpkg would.
+//
+// [Ecosystem] reads the package database of a tree ([Ecosystem.Open]) and package files ([Ecosystem.Unpack]), and
+// computes which paths change when packages are upgraded ([Ecosystem.Upgrade]): their files, configuration files, and
+// dpkg's own database, byte for byte. Debian, Ubuntu and all that is made of them work alike; distroless images, which
+// have a file for each package in var/lib/dpkg/status.d and no dpkg, are upgraded as their builder would unpack them.
+//
+// # Guarantees
+//
+// The result is that of "dpkg --force-confold --install": which path comes from which package, types, modes, owners by
+// the image's own users, times, hard links; the fate of each configuration file; diversions, overrides of modes, path
+// filters, files that move between packages, coinstallable architectures; every control file, file list and stanza.
+// The tests let the real dpkg do the same and compare all paths.
+//
+// It differs from dpkg in what the image's author did, and on purpose: a path that someone removed stays away, with all
+// below it; a package's file that someone changed holds the update, or is kept, as the caller says. It differs
+// further in that files of which nothing changes keep their time, lists of triggers keep their order, and no backup of
+// the status file is written. Directories that exist are left alone, as dpkg does.
+//
+// Upgrades of which not everything is known are held, with the reason: what a maintainer script does (see package
+// maintscript), what a trigger would make anew, a conflict over a path. Nothing that packages' triggers derive from
+// files is ever left silently out of date.
+//
+// All input is hostile: databases and package files are bounded, no path leads out of the tree, and nothing is
+// executed or written to disk.
+//
+// # Why this way
+//
+// Unpacking archives over a tree is not what dpkg does, and the difference is what breaks images: files of the old
+// version that stay, configuration that is lost, /lib that stops being a link. So the upgrade is a replay of dpkg's own
+// procedure, in its order, over a tree that records changes instead of making them; the functions name the places in
+// dpkg's source that they follow. A replay can be compared with the original at any point, which a set of rules about
+// final states could not.
+//
+// dpkg's parsers are followed rather than the documents about its formats, and libraries for them are not used where
+// bytes must come out the same: the status file says "(>= 1.0)" where a package said "(>=1.0)", and keeps unknown
+// fields as they are.
+//
+// Scripts are judged, not run: an upgrade passes if every script on its way provably does nothing. This is the
+// smallest first step; whatever replaces the verdict by an effect has its place in checkScript, between the trees
+// before and after unpacking.
+package dpkg

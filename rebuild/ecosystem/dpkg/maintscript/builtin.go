@@ -1,0 +1,260 @@
+package maintscript
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// searchPath is where dpkg looks for commands.
+var searchPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// notFound is the shell's status for a command that does not exist.
+const notFound = 127
+
+// call follows a simple command.
+func (e *evaluator) call(c *syntax.CallExpr) (int, error) {
+	if e.steps++; e.steps > maxSteps {
+		return 0, refuse(c, "takes more than %d steps", maxSteps)
+	}
+	if len(c.Args) == 0 {
+		return 0, e.assignments(c.Assigns)
+	}
+	args, err := e.fields(c.Args)
+	if err != nil {
+		return 0, err
+	}
+	if len(args) == 0 {
+		return 0, nil
+	}
+	if len(c.Assigns) > 0 && args[0] != "invoke-rc.d" {
+		return 0, refuse(c, "environment of %s", source(c))
+	}
+	if f, ok := e.funcs[args[0]]; ok {
+		return e.callFunction(f, args[1:])
+	}
+	return e.run(c, args)
+}
+
+// run follows a command that is no function of the script: the shell's own, or a program of the image.
+func (e *evaluator) run(c *syntax.CallExpr, args []string) (int, error) {
+	name, args := args[0], args[1:]
+	if status, ok, err := e.builtin(c, name, args); ok || err != nil {
+		return status, err
+	}
+	if strings.HasPrefix(name, "debconf_") || strings.HasPrefix(name, "db_") {
+		return e.debconf(c, name, args)
+	}
+	e.steps += programCost
+	if _, found := e.find(name); !found {
+		return notFound, nil
+	}
+	model, ok := programs[path.Base(name)]
+	if !ok {
+		return 0, refuse(c, "%s", source(c))
+	}
+	status, known := model(e, args)
+	if !known {
+		return 0, refuse(c, "%s", source(c))
+	}
+	return status, nil
+}
+
+// builtin follows the shell's own commands, and those that print without having any other effect.
+func (e *evaluator) builtin(c *syntax.CallExpr, name string, args []string) (status int, ok bool, err error) {
+	switch name {
+	case ":", "true", "echo", "printf", "umask": // no file is made that a mask could matter for
+		return 0, true, nil
+	case "false":
+		return 1, true, nil
+	case "[", "test":
+		status, err = e.test(c, name, args)
+		return status, true, err
+	case "exit", "return":
+		return 0, true, e.leave(c, name, args)
+	case "shift":
+		return e.shift(args), true, nil
+	case "set":
+		return 0, true, e.set(c, args)
+	case "local", "export", "readonly":
+		for _, a := range args {
+			if n, value, ok := strings.Cut(a, "="); ok {
+				e.assign(n, value)
+			} else if name == "local" {
+				e.assign(n, "")
+			}
+		}
+		return 0, true, nil
+	case "unset":
+		for _, a := range args {
+			delete(e.vars, a)
+		}
+		return 0, true, nil
+	case "command":
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			status, err = e.run(c, args)
+			return status, true, err
+		}
+		fallthrough
+	case "which", "type":
+		status, err = e.which(c, args)
+		return status, true, err
+	case ".":
+		// debconf's shell library: its questions are asked below. Any other file could do anything.
+		if len(args) > 0 && args[0] == "/usr/share/debconf/confmodule" {
+			return 0, true, nil
+		}
+		return 0, true, refuse(c, "%s", source(c))
+	case "eval", "exec", "trap", "cd", "read", "wait", "kill", "ulimit", "getopts", "alias", "break", "continue":
+		return 0, true, refuse(c, "%s", source(c))
+	}
+	return 0, false, nil
+}
+
+// leave handles exit and return.
+func (e *evaluator) leave(c *syntax.CallExpr, name string, args []string) error {
+	status := e.last
+	if len(args) > 0 {
+		var err error
+		if status, err = strconv.Atoi(args[0]); err != nil {
+			return refuse(c, "%s", source(c))
+		}
+	}
+	if name == "exit" || e.depth == 0 {
+		return exitFlow{status}
+	}
+	return returnFlow{status}
+}
+
+func (e *evaluator) shift(args []string) int {
+	n := 1
+	if len(args) > 0 {
+		n, _ = strconv.Atoi(args[0])
+	}
+	if n < 0 || n > len(e.args) {
+		return 1
+	}
+	e.args = e.args[n:]
+	return 0
+}
+
+func (e *evaluator) set(c *syntax.CallExpr, args []string) error {
+	for i, a := range args {
+		switch {
+		case a == "--":
+			e.args = args[i+1:]
+			return nil
+		case a == "-e" || a == "-eu" || a == "-ue" || a == "-u" || a == "+e" || a == "+u":
+			on := a[0] == '-'
+			if strings.Contains(a, "e") {
+				e.errexit = on
+			}
+			if strings.Contains(a, "u") {
+				e.nounset = on
+			}
+		default:
+			return refuse(c, "%s", source(c))
+		}
+	}
+	return nil
+}
+
+// which tells whether commands exist: command -v, which, type.
+func (e *evaluator) which(c *syntax.CallExpr, args []string) (int, error) {
+	if len(args) > 0 && args[0] == "-v" {
+		args = args[1:]
+	}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return 0, refuse(c, "%s", source(c))
+	}
+	for _, name := range args {
+		if !e.exists(name) {
+			return 1, nil
+		}
+	}
+	return 0, nil
+}
+
+// exists tells whether the script could call a command.
+func (e *evaluator) exists(name string) bool {
+	if _, ok := e.funcs[name]; ok {
+		return true
+	}
+	_, found := e.find(name)
+	return found || slices.Contains([]string{"test", "[", "true", "false", "echo", "printf", "command", ":"}, name)
+}
+
+// find gives the path of a program.
+func (e *evaluator) find(name string) (string, bool) {
+	if strings.Contains(name, "/") {
+		return name, e.executable(name)
+	}
+	for _, dir := range searchPath {
+		if p := path.Join(dir, name); e.executable(p) {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+func (e *evaluator) executable(p string) bool {
+	mode, ok := e.root.Stat(p)
+	return ok && mode.IsRegular() && mode.Perm()&0o111 != 0
+}
+
+// output gives what a command prints, for those of which that is known.
+func (e *evaluator) output(args []string) (string, bool) {
+	if len(args) == 0 {
+		return "", false
+	}
+	switch args[0] {
+	case "which", "command":
+		rest := args[1:]
+		if len(rest) > 0 && rest[0] == "-v" {
+			rest = rest[1:]
+		} else if args[0] == "command" {
+			return "", false
+		}
+		if len(rest) != 1 || e.funcs[rest[0]] != nil {
+			return "", false
+		}
+		p, _ := e.find(rest[0])
+		return p, true
+	case "dirname":
+		if len(args) == 2 {
+			return path.Dir(args[1]), true
+		}
+	case "basename":
+		if len(args) == 2 {
+			return path.Base(args[1]), true
+		}
+	case "uname":
+		if len(args) == 1 || len(args) == 2 && args[1] == "-s" {
+			return "Linux", true
+		}
+	case "dpkg":
+		if len(args) == 2 && args[1] == "--print-architecture" && e.script.Arch != "all" {
+			return e.script.Arch, true
+		}
+	}
+	return "", false
+}
+
+// debconf follows the shell library's commands. Questions were asked when the package was installed, and without a
+// person to answer the answers stay; debconf's own database is not kept up to date, it is rebuilt from the packages'
+// templates whenever it is needed. Answers are not known here.
+func (e *evaluator) debconf(c *syntax.CallExpr, name string, args []string) (int, error) {
+	switch name {
+	case "db_version", "db_capb", "db_stop", "db_title", "db_settitle", "db_info", "db_beginblock", "db_endblock",
+		"db_input", "db_go", "db_subst", "db_purge", "db_unregister":
+		e.unknown["RET"] = true
+		return 0, nil
+	case "db_get", "db_fget", "db_metaget":
+		e.unknown["RET"] = true
+		return 0, nil
+	}
+	return 0, refuse(c, "%s", source(c))
+}

@@ -1,0 +1,133 @@
+package dpkg
+
+import (
+	"fmt"
+	"slices"
+)
+
+// removeOld deletes what only the old version ships, its list read backwards so that files go before their
+// directories: pkg_remove_old_files in src/main/unpack.c. Conffiles stay and become obsolete.
+func (u *upgrade) removeOld(in *install) error {
+	for _, c := range in.new.conffiles {
+		if !c.removeOnUpgrade || in.conffiles[c.path].path == "" {
+			continue
+		}
+		if err := u.removeConffile(in, c.path); err != nil {
+			return err
+		}
+	}
+	var newPlaces map[string]string
+	for _, name := range slices.Backward(in.oldList) {
+		if in.conffiles[name].path != "" || in.shipped[name] != nil || in.taken[name] || name == "." {
+			continue
+		}
+		use := u.diversions.use(name, in.old.Name)
+		if t, ok := u.tree.target(use); ok && t.IsDir() && u.usedByOthers(in, name) {
+			continue
+		}
+		at := u.tree.place(use)
+		f, ok := u.tree.lookup(at)
+		if !ok {
+			continue
+		}
+		if f.IsDir() {
+			u.removeEmpty(in, at)
+			continue
+		}
+		if newPlaces == nil {
+			newPlaces = u.places(in)
+		}
+		// An old name may be another way to a new file.
+		alias, same := newPlaces[at]
+		if same {
+			u.inheritConffile(in, name, alias)
+			continue
+		}
+		if isConffile(in.old, name) {
+			in.obsolete = append(in.obsolete, name)
+			in.queue = append(in.queue, name)
+			continue
+		}
+		if u.mayReplace(in, name, at, f, nil) {
+			u.remove(in, at)
+		}
+	}
+	return nil
+}
+
+// places maps the physical paths of the new version's files to their names.
+func (u *upgrade) places(in *install) map[string]string {
+	all := make(map[string]string, len(in.shipped))
+	for name := range in.shipped {
+		all[u.tree.place(name)] = name
+	}
+	return all
+}
+
+// removeEmpty removes a directory if nothing is in it.
+func (u *upgrade) removeEmpty(in *install, at string) {
+	if at != "." && len(u.tree.children(at)) == 0 {
+		u.tree.remove(at, in.key(), false)
+	}
+}
+
+// usedByOthers tells whether another package lists a path.
+func (u *upgrade) usedByOthers(in *install, name string) bool {
+	return slices.ContainsFunc(u.shippedBy[name], func(r *record) bool {
+		if r == in.old {
+			return false
+		}
+		if o, ok := u.byKey[r.Key]; ok && o.unpacked {
+			return o.shipped[name] != nil
+		}
+		return true
+	})
+}
+
+func isConffile(r *record, name string) bool {
+	return slices.ContainsFunc(r.conffiles, func(c conffile) bool { return c.path == name })
+}
+
+// inheritConffile handles a conffile whose name changed but not its place: the new one is no stranger then.
+func (u *upgrade) inheritConffile(in *install, name, alias string) {
+	if _, declared := in.conffiles[alias]; !declared {
+		return
+	}
+	for _, c := range in.old.conffiles {
+		if c.path == name && in.inherited[alias] == "" {
+			in.inherited[alias] = c.hash
+		}
+	}
+}
+
+// removeConffile does what a conffile's remove-on-upgrade flag asks for: pkg_remove_conffile_on_upgrade in
+// src/main/unpack.c. One that the administrator changed is put aside.
+func (u *upgrade) removeConffile(in *install, name string) error {
+	if u.usedByOthers(in, name) {
+		return nil
+	}
+	at := u.tree.follow(u.diversions.use(name, in.old.Name), true)
+	if dist := at + distSuffix; u.exists(dist) {
+		u.remove(in, dist)
+	}
+	f, ok := u.tree.lookup(at)
+	if !ok || f.regular() == nil {
+		return nil
+	}
+	if u.conffileHash(in, name) != digest(f.regular().MD5).String() {
+		aside := *f.regular()
+		aside.Path = at + oldSuffix
+		content, err := u.tree.content(f)
+		if err != nil {
+			return fmt.Errorf("keeping %s: %w", at, err)
+		}
+		u.set(in, aside.WithContent(content))
+	}
+	u.remove(in, at)
+	return nil
+}
+
+func (u *upgrade) exists(at string) bool {
+	_, ok := u.tree.lookup(at)
+	return ok
+}

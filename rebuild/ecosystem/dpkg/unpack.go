@@ -1,0 +1,298 @@
+package dpkg
+
+import (
+	"archive/tar"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
+)
+
+// unpack puts a package's files into the tree: tarobject in src/main/archives.c, with what the editing rules add (what
+// was removed stays away, what was changed is not overwritten).
+func (u *upgrade) unpack(in *install) error {
+	groups := make(map[string][]string)
+	for i := range in.new.files.Entries {
+		e := &in.new.files.Entries[i]
+		if err := u.unpackEntry(in, e); err != nil {
+			return fmt.Errorf("unpacking %s: %s: %w", in.key(), e.Path, err)
+		}
+		if at := u.tree.place(u.diversions.use(e.Path, in.old.Name)); e.Type == tar.TypeLink && in.shipped[e.Path] != nil {
+			if t, err := in.new.files.Target(e); err == nil && in.landed[t.Path] != "" {
+				groups[t.Path] = append(groups[t.Path], at)
+			}
+		}
+	}
+	for target, names := range groups {
+		u.linked = append(u.linked, append(names, in.landed[target]))
+	}
+	in.unpacked = true
+	return nil
+}
+
+func (u *upgrade) unpackEntry(in *install, e *layer.Entry) error {
+	name := e.Path
+	if in.conffiles[name].removeOnUpgrade {
+		u.hold(in.key(), ecosystem.ReasonNoArtifact, "it ships %s and asks for its removal", listName(name))
+		return nil
+	}
+	if contested, ok := u.diversions.from[name]; ok {
+		u.hold(in.key(), ecosystem.ReasonDependency, "%s is where a diversion of %s goes", listName(name), listName(contested))
+		return nil
+	}
+	in.queue = append(in.queue, name)
+	in.shipped[name] = e
+	use := u.diversions.use(name, in.old.Name)
+	at := u.tree.place(use)
+	existing, exists := u.tree.lookup(at)
+	dir := u.staysDirectory(use, e, existing, exists)
+	shared := false
+	if !dir {
+		verdict := u.claim(in, e, existing, exists)
+		if verdict == keepExisting {
+			in.queue = in.queue[:len(in.queue)-1]
+			delete(in.shipped, name)
+			in.yielded[name] = true
+			return nil
+		}
+		shared = verdict == sharedFile
+	}
+	if u.filters.skips(e) {
+		// It stays in the file list.
+		delete(in.shipped, name)
+		return nil
+	}
+	switch {
+	case dir:
+		return nil
+	case shared:
+		u.checkShared(in, e, existing)
+		return nil
+	case in.conffiles[name].path != "":
+		if e.Type != tar.TypeReg && e.Type != tar.TypeLink {
+			u.hold(in.key(), ecosystem.ReasonNoArtifact, "its conffile %s is not a plain file", listName(name))
+		}
+		in.staged[name] = e
+		u.elide(in, name)
+		return nil
+	case !exists && u.staysAbsent(in, name, at):
+		in.skipped[name] = true
+		return nil
+	case exists && !u.mayReplace(in, name, at, existing, e):
+		return nil
+	}
+	return u.put(in, e, at)
+}
+
+// staysDirectory tells whether dpkg leaves what is there alone because it is a directory, or a link to one, where the
+// package has a directory or a link: directory trees and links to them are the administrator's.
+func (u *upgrade) staysDirectory(use string, e *layer.Entry, existing file, exists bool) bool {
+	switch e.Type {
+	case tar.TypeDir:
+		t, ok := u.tree.target(use)
+		return ok && t.IsDir()
+	case tar.TypeSymlink:
+		if !exists {
+			return false
+		}
+		if existing.IsDir() {
+			return true
+		}
+		// A link to the same directory stays, however it is spelt.
+		there, ok := u.tree.target(use)
+		if existing.Type != tar.TypeSymlink || !ok || !there.IsDir() {
+			return false
+		}
+		target := e.Linkname
+		if !strings.HasPrefix(target, "/") {
+			target = path.Dir(u.tree.place(use)) + "/" + target
+		}
+		return u.tree.follow(target, true) == there.Path
+	}
+	return false
+}
+
+// staysAbsent tells whether a path that is not in the tree is to stay away: someone removed it after the package was
+// installed, or a directory above it.
+func (u *upgrade) staysAbsent(in *install, name, at string) bool {
+	if _, was := u.db.view.Lookup(at); was || u.opts.RestoreMissing {
+		return false // it went with a package of this run, if it went
+	}
+	if _, old := in.oldPlace[at]; old || in.oldSet[name] {
+		return true
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if in.skipped[dir] {
+			return true
+		}
+	}
+	// A file that comes over from another package was removed while it was that package's; a directory that several
+	// share is this one's as well.
+	return !in.shipped[name].IsDir() && slices.ContainsFunc(u.shippedBy[name], func(r *record) bool { return r != in.old })
+}
+
+// put places one entry of the package's archive at a physical path.
+func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
+	parent, ok := u.tree.lookup(path.Dir(at))
+	if path.Dir(at) != "." && (!ok || !parent.IsDir()) {
+		u.hold(in.key(), ecosystem.ReasonNoArtifact, "it ships %s without the directory above it", listName(e.Path))
+		return nil
+	}
+	if existing, exists := u.tree.lookup(at); exists && existing.IsDir() {
+		if !u.clearDirectory(in, at) {
+			return nil
+		}
+	}
+	u.elide(in, e.Path)
+	header := u.header(e, at)
+	switch e.Type {
+	case tar.TypeReg:
+		u.set(in, header.WithContent(e))
+		in.landed[e.Path] = at
+	case tar.TypeLink:
+		target, err := in.new.files.Target(e)
+		if err != nil {
+			return err
+		}
+		if carrier, ok := in.landed[target.Path]; ok && carrier != at {
+			header.Type, header.Linkname = tar.TypeLink, carrier
+			u.set(in, &header)
+			return nil
+		}
+		// What it is linked to is not in the tree: the content comes here.
+		u.set(in, header.WithContent(target))
+		in.landed[target.Path] = at
+	default:
+		header.Linkname, header.Devmajor, header.Devminor = e.Linkname, e.Devmajor, e.Devminor
+		u.set(in, &header)
+	}
+	return nil
+}
+
+// header makes the entry for a path of the package: owners by the image's names, or what an override says; the time in
+// seconds, as dpkg sets it.
+func (u *upgrade) header(e *layer.Entry, at string) layer.Entry {
+	h := layer.Entry{
+		Path: at, Type: e.Type, Mode: e.Mode, ModTime: e.ModTime.Truncate(time.Second), PAX: xattrs(e.PAX),
+	}
+	h.UID, h.GID = u.ids.of(e.Uname, e.Gname, e.UID, e.GID)
+	if o, ok := u.overrides[e.Path]; ok {
+		h.UID, h.GID = o.uid, o.gid
+		if e.Type != tar.TypeSymlink {
+			h.Mode = o.mode
+		}
+	}
+	if old, ok := u.tree.lookup(at); ok {
+		// The names beside equal numbers are a habit of whatever wrote the layer.
+		if old.UID == h.UID {
+			h.Uname = old.Uname
+		}
+		if old.GID == h.GID {
+			h.Gname = old.Gname
+		}
+	}
+	return h
+}
+
+// set puts an entry into the tree for a package; bytecode that Python made of an older file goes.
+func (u *upgrade) set(in *install, e *layer.Entry) {
+	if old, ok := u.tree.lookup(e.Path); !ok || !sameFile(old, e) {
+		in.touched = append(in.touched, e.Path)
+		u.dropBytecode(in, e.Path)
+	}
+	u.tree.set(e, in.key(), false)
+}
+
+// remove takes a path away for a package.
+func (u *upgrade) remove(in *install, at string) {
+	in.touched = append(in.touched, at)
+	u.tree.remove(at, in.key(), false)
+	u.dropBytecode(in, at)
+}
+
+// clearDirectory makes room for a file where a directory is, as dpkg does, unless something in it is not the package's.
+func (u *upgrade) clearDirectory(in *install, at string) bool {
+	for _, child := range u.tree.children(at) {
+		f, _ := u.tree.lookup(child)
+		if _, own := in.oldPlace[child]; !own || f.Entry != nil && f.IsDir() && !u.clearDirectory(in, child) {
+			u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s becomes a file but holds %s", listName(at), path.Base(child))
+			return false
+		}
+	}
+	u.tree.removeAll(at, in.key())
+	return true
+}
+
+// mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
+// otherwise is the caller's choice.
+func (u *upgrade) mayReplace(in *install, name, at string, existing file, by *layer.Entry) bool {
+	if !u.modified(in, name, at, existing, by) {
+		return true
+	}
+	switch u.opts.OnModified {
+	case ecosystem.OverwriteModified:
+		return true
+	case ecosystem.KeepModified:
+		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
+		return false
+	}
+	u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not as the package installed it", listName(name))
+	return false
+}
+
+// modified tells whether a file differs from what its package installed, as far as the database knows digests. A file
+// that already is what the new version has counts as unmodified.
+func (u *upgrade) modified(in *install, name, at string, existing file, by *layer.Entry) bool {
+	if _, changed := u.tree.over[at]; changed {
+		return false
+	}
+	want, known := u.recorded(in, name, at)
+	if !known {
+		return false
+	}
+	content := existing.regular()
+	if content == nil {
+		// The administrator put a link or a directory in the file's place.
+		return by == nil || by.Type != existing.Type || by.Linkname != existing.Linkname
+	}
+	if content.MD5 == want {
+		return false
+	}
+	if by == nil {
+		return true
+	}
+	target, err := in.new.files.Target(by)
+	return err != nil || target.SHA256 != content.SHA256
+}
+
+// recorded gives the digest that the database has of an installed file: the package's own, or that of the package it
+// comes over from. Conffiles have theirs in the status file.
+func (u *upgrade) recorded(in *install, name, at string) (digest, bool) {
+	if old, ok := in.oldPlace[at]; ok {
+		return recordedBy(in.old, in.oldSums, old)
+	}
+	for _, r := range u.shippedBy[name] {
+		sums, err := u.db.md5sums(r)
+		if err != nil {
+			continue
+		}
+		if d, ok := recordedBy(r, sums, name); ok {
+			return d, true
+		}
+	}
+	return digest{}, false
+}
+
+func recordedBy(r *record, sums map[string]digest, name string) (digest, bool) {
+	for _, c := range r.conffiles {
+		if c.path == name {
+			return parseDigest(c.hash)
+		}
+	}
+	d, ok := sums[name]
+	return d, ok
+}
