@@ -1,0 +1,31 @@
+// Package generate makes a software bill of materials of an image, and reads and writes the common formats of one. It is the
+// only package that knows syft.
+//
+// A [Generator] runs syft's image catalogers over a [Tree]: an index of the image's layers that someone already
+// has. Nothing is extracted to disk, no layer is read twice, and only the files that [Wants] names need to be at
+// hand. The result is a [Document]: the packages, each with the layer that installed it, and everything else the catalogers
+// know, for [Document.Encode] to write as SPDX 2.3, CycloneDX 1.6 or syft JSON. [Read] goes the other way, for any version of
+// these that syft decodes.
+//
+// # Guarantees
+//
+// The packages, their package URLs, licenses, CPEs and evidence are those that the stock syft finds in the same
+// image; tests hold one against the other. Documents are reproducible: the same image and time give the same bytes, on any
+// number of processors, because everything that stock encoders take from clocks and random numbers is derived from
+// the content. Neither the network nor the machine's own package caches are looked at.
+//
+// # Why this way
+//
+// Syft's own image source unpacks every layer into a temporary directory first, which costs seconds and as much disk as
+// the image has; the layer index that a rebuild needs anyway knows all names, types and sizes, and holds the content
+// of the files that matter. Symbolic links are followed by the very search that the stock source uses
+// (stereoscope's file tree), so what a cataloger's pattern finds does not differ either.
+//
+// The layer of a package is not the layer of the database it was found in: a database that lists all packages
+// is copied up by any later installation. dpkg writes two small files for each package when it unpacks it, and those
+// carry the layer; packages of other package managers live where most of their files do.
+//
+// Documents leave out two things of the stock ones: the list of an image's files with their owners (some seven
+// thousand relationships that repeat the package database) and, in SPDX, the files by which packages were found, which are
+// named in each package's source information.
+package generate
