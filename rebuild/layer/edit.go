@@ -279,7 +279,7 @@ func (sc *script) index() *Index {
 		read = max(read, offset)
 	}
 	if len(x.Entries) == 0 {
-		upTo(x.end)
+		upTo(aligned(x.end)) // padding that was missing at the end is completed
 	}
 	for i := range sc.ops {
 		for ; next <= sc.ops[i].slot; next++ {
@@ -295,7 +295,7 @@ func (sc *script) index() *Index {
 		upTo(x.Entries[next].offset)
 		read += x.Entries[next].span()
 	}
-	upTo(x.end)
+	upTo(aligned(x.end))
 	out.end = off
 	out.Size = off + x.Size - x.end
 	return out

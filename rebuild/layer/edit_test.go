@@ -88,16 +88,37 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// The content that every path must have after the edits, hard links followed, is checked besides the order.
-func TestHardLinkEdits(t *testing.T) {
-	type tree map[string]string
+// linkTest is an edit among hard links: the resulting order, and the content of paths, links followed.
+type linkTest struct {
+	src      *archive
+	edits    Edits
+	want     []string
+	contents map[string]string
+}
+
+func (tt linkTest) run(t *testing.T) {
+	_, y := mustRewrite(t, tt.src.bytes(), tt.edits)
+	if d := cmp.Diff(tt.want, paths(y)); d != "" {
+		t.Error(d)
+	}
+	for p, want := range tt.contents {
+		e, ok := y.Lookup(p)
+		if !ok {
+			t.Errorf("no %s", p)
+			continue
+		}
+		f, err := y.Open(e)
+		if got := readAll(t, f, err); got != want {
+			t.Errorf("content of %s: %q, want %q", p, got, want)
+		}
+	}
+}
+
+type tree = map[string]string
+
+func TestNewHardLinks(t *testing.T) {
 	file := func(p string) *Entry { return newFile(t, p, "new") }
-	tests := map[string]struct {
-		src      *archive
-		edits    Edits
-		want     []string
-		contents tree
-	}{
+	for name, tt := range map[string]linkTest{
 		"a new link behind its new target": {
 			newArchive(t).file("z", "z"), Edits{"a": file("a"), "b": newLink("b", "a")},
 			[]string{"z", "a", "b -> a"}, tree{"b": "new"},
@@ -122,6 +143,14 @@ func TestHardLinkEdits(t *testing.T) {
 			newArchive(t).file("l", "l").file("m", "m").file("f", "f"), Edits{"l": newLink("l", "f")},
 			[]string{"m", "f", "l -> f"}, tree{"l": "f", "f": "f"},
 		},
+	} {
+		t.Run(name, tt.run)
+	}
+}
+
+func TestHeirs(t *testing.T) {
+	file := func(p string) *Entry { return newFile(t, p, "new") }
+	for name, tt := range map[string]linkTest{
 		"a replaced target leaves its content to its link": {
 			newArchive(t).file("f", "old").file("m", "m").link("l", "f"), Edits{"f": file("f")},
 			[]string{"l", "f", "m"}, tree{"l": "old", "f": "new"},
@@ -154,25 +183,8 @@ func TestHardLinkEdits(t *testing.T) {
 			newArchive(t).file("f", "old").dir("d").symlink("s", "d").link("s/l", "f").link("m", "f"), Edits{"f": nil},
 			[]string{"m", "d", "s", "s/l -> m"}, tree{"m": "old", "s/l": "old"},
 		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, y := mustRewrite(t, tt.src.bytes(), tt.edits)
-			if d := cmp.Diff(tt.want, paths(y)); d != "" {
-				t.Error(d)
-			}
-			for p, want := range tt.contents {
-				e, ok := y.Lookup(p)
-				if !ok {
-					t.Errorf("no %s", p)
-					continue
-				}
-				f, err := y.Open(e)
-				if got := readAll(t, f, err); got != want {
-					t.Errorf("content of %s: %q, want %q", p, got, want)
-				}
-			}
-		})
+	} {
+		t.Run(name, tt.run)
 	}
 }
 

@@ -71,7 +71,7 @@ func (f *framer) next() (*frame, error) {
 	switch {
 	case f.srcErr != nil:
 		return nil, f.fail(f.srcErr)
-	case err == io.EOF: //nolint:errorlint // the plain value says: end of archive
+	case ended(err):
 		return nil, io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, f.format(errTruncated)
@@ -106,7 +106,7 @@ func (f *framer) Read(p []byte) (int, error) {
 	switch {
 	case err == nil || f.left == 0:
 		return n, nil
-	case err == io.EOF: //nolint:errorlint // io.Reader's contract
+	case ended(err):
 		return n, f.fail(errTruncated)
 	}
 	return n, err
@@ -117,7 +117,7 @@ func (f *framer) skip() error {
 	for f.left > 0 {
 		n, err := f.src.Discard(int(min(f.left, 1<<30)))
 		f.pos, f.left = f.pos+int64(n), f.left-int64(n)
-		if err == io.EOF { //nolint:errorlint // bufio's contract
+		if ended(err) {
 			return f.fail(errTruncated)
 		}
 		if err != nil {
@@ -138,7 +138,7 @@ func (f *framer) padding(buf []byte) ([]byte, error) {
 		m, err := f.src.Read(buf[n:])
 		n += m
 		f.pos += int64(m)
-		if err == io.EOF { //nolint:errorlint // io.Reader's contract
+		if ended(err) {
 			clear(buf[n:])
 			break
 		}
@@ -172,6 +172,11 @@ func (p formatProblem) Error() string { return string(p) }
 
 func problem(format string, args ...any) error { return formatProblem(fmt.Sprintf(format, args...)) }
 
+// ended tells the plain io.EOF with which a reader ends. One that is wrapped is an error like any other.
+func ended(err error) bool {
+	return err == io.EOF //nolint:errorlint // see above
+}
+
 // headerReader is the framer while archive/tar reads a header from it.
 type headerReader framer
 
@@ -182,7 +187,7 @@ func (h *headerReader) Read(p []byte) (int, error) {
 		h.srcErr = problem("headers of one entry are longer than %d bytes", h.max)
 		return n, h.srcErr
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+	if err != nil && !ended(err) {
 		h.srcErr = err
 	}
 	return n, err

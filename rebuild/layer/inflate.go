@@ -69,7 +69,7 @@ func newInflater(r io.Reader) (*inflater, error) {
 
 func (i *inflater) Read(p []byte) (int, error) {
 	n, err := i.dec.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+	if err != nil && !ended(err) {
 		err = i.fail(err)
 	}
 	return n, err
@@ -95,7 +95,7 @@ type errReader struct {
 
 func (e *errReader) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+	if err != nil && !ended(err) {
 		e.err = err
 	}
 	return n, err

@@ -24,7 +24,6 @@ func Rewrite(ctx context.Context, x *Index, src io.Reader, dst io.Writer, edits 
 
 // rewriter is one run of a script.
 type rewriter struct {
-	ctx context.Context //nolint:containedctx // lives as long as one run
 	f   *framer
 	dst io.Writer
 	buf []byte
@@ -35,21 +34,21 @@ func (sc *script) run(ctx context.Context, src io.Reader, dst io.Writer) error {
 	for i := range sc.x.Entries {
 		limit = max(limit, sc.x.Entries[i].head)
 	}
-	w := &rewriter{ctx: ctx, f: newFramer(src, layer, int(limit)), dst: dst, buf: make([]byte, 128<<10)}
+	w := &rewriter{f: newFramer(src, layer, int(limit)), dst: dst, buf: make([]byte, 128<<10)}
 	ops, slot := sc.ops, 0
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		fr, err := w.f.next()
-		if err == io.EOF { //nolint:errorlint // the plain value says: end of archive
+		if ended(err) {
 			break
 		}
 		if err != nil {
 			return err
 		}
 		if fr.global() {
-			if err := w.frame(fr.raw); err != nil {
+			if err := w.frame(ctx, fr.raw); err != nil {
 				return err
 			}
 			continue
@@ -58,7 +57,7 @@ func (sc *script) run(ctx context.Context, src io.Reader, dst io.Writer) error {
 			return mismatch(layer)
 		}
 		for ; len(ops) > 0 && ops[0].slot == slot; ops = ops[1:] {
-			if err := w.op(&ops[0], fr); err != nil {
+			if err := w.op(ctx, &ops[0], fr); err != nil {
 				return err
 			}
 		}
@@ -68,14 +67,14 @@ func (sc *script) run(ctx context.Context, src io.Reader, dst io.Writer) error {
 		return mismatch(layer)
 	}
 	for i := range ops { // an archive without entries has no slots
-		if err := w.op(&ops[i], nil); err != nil {
+		if err := w.op(ctx, &ops[i], nil); err != nil {
 			return err
 		}
 	}
 	if _, err := dst.Write(w.f.raw); err != nil {
 		return err
 	}
-	_, err := io.CopyBuffer(onlyWriter{dst}, onlyReader{ctx, w.f.src}, w.buf)
+	_, err := io.CopyBuffer(onlyWriter{dst}, until(ctx, w.f.src), w.buf)
 	return err
 }
 
@@ -94,13 +93,13 @@ func (f *frame) matches(e *Entry) bool {
 type onlyWriter struct{ io.Writer }
 
 // op writes one entry. fr is the frame at its slot.
-func (w *rewriter) op(o *op, fr *frame) error {
+func (w *rewriter) op(ctx context.Context, o *op, fr *frame) error {
 	raw := o.raw
 	if raw == nil {
 		raw = fr.raw
 	}
 	if o.body {
-		return w.frame(raw)
+		return w.frame(ctx, raw)
 	}
 	if _, err := w.dst.Write(raw); err != nil {
 		return err
@@ -108,19 +107,19 @@ func (w *rewriter) op(o *op, fr *frame) error {
 	if !o.entry.IsRegular() {
 		return nil
 	}
-	if err := w.content(o.entry); err != nil {
+	if err := w.content(ctx, o.entry); err != nil {
 		return fmt.Errorf("writing the content of %s: %w", o.entry.Path, err)
 	}
 	return w.padding(o.entry.Size)
 }
 
 // frame writes headers and the current frame's data.
-func (w *rewriter) frame(raw []byte) error {
+func (w *rewriter) frame(ctx context.Context, raw []byte) error {
 	if _, err := w.dst.Write(raw); err != nil {
 		return err
 	}
 	if w.f.left > 0 {
-		if _, err := io.CopyBuffer(onlyWriter{w.dst}, onlyReader{w.ctx, w.f}, w.buf); err != nil {
+		if _, err := io.CopyBuffer(onlyWriter{w.dst}, until(ctx, w.f), w.buf); err != nil {
 			return err
 		}
 	}
@@ -142,7 +141,7 @@ func (w *rewriter) padding(size int64) error {
 var errChanged = errors.New("the content is not what its size and SHA-256 say")
 
 // content writes an entry's own content and holds it to its digest.
-func (w *rewriter) content(e *Entry) error {
+func (w *rewriter) content(ctx context.Context, e *Entry) error {
 	if e.content == nil {
 		return ErrNotKept
 	}
@@ -152,7 +151,7 @@ func (w *rewriter) content(e *Entry) error {
 	}
 	defer src.Close()
 	sum := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(w.dst, sum), onlyReader{w.ctx, io.LimitReader(src, e.Size)}, w.buf)
+	n, err := io.CopyBuffer(io.MultiWriter(w.dst, sum), until(ctx, io.LimitReader(src, e.Size)), w.buf)
 	if err != nil {
 		return err
 	}

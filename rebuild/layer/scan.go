@@ -105,7 +105,7 @@ func Scan(ctx context.Context, r io.Reader, opts ScanOptions) (*Index, error) {
 			return nil, err
 		}
 		fr, err := s.f.next()
-		if err == io.EOF { //nolint:errorlint // the plain value says: end of archive
+		if ended(err) {
 			break
 		}
 		if err != nil {
@@ -124,22 +124,24 @@ func Scan(ctx context.Context, r io.Reader, opts ScanOptions) (*Index, error) {
 		x.Entries = append(x.Entries, e)
 	}
 	x.end = s.f.pos - int64(len(s.f.raw))
-	n, err := io.CopyBuffer(io.Discard, onlyReader{ctx, s.f.src}, s.buf)
+	n, err := io.CopyBuffer(io.Discard, until(ctx, s.f.src), s.buf)
 	x.Size = s.f.pos + n
 	return x, err
 }
 
-// onlyReader hides all methods but Read, and ends with its context.
-type onlyReader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one copy
-	r   io.Reader
-}
+// reader is a function that reads.
+type reader func(p []byte) (int, error)
 
-func (o onlyReader) Read(p []byte) (int, error) {
-	if err := o.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return o.r.Read(p)
+func (r reader) Read(p []byte) (int, error) { return r(p) }
+
+// until reads from r until the context ends. It hides all methods of r but Read.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return reader(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
 type scanner struct {

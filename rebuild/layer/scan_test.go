@@ -108,13 +108,18 @@ func header(name string, typ byte, size int64, change func(b []byte)) []byte {
 	if change != nil {
 		change(b)
 	}
-	copy(b[148:], "        ")
-	sum := 0
-	for _, c := range b {
-		sum += int(c)
-	}
-	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+	sum(b)
 	return b
+}
+
+// sum writes the checksum of a header block.
+func sum(b []byte) {
+	copy(b[148:], "        ")
+	n := 0
+	for _, c := range b {
+		n += int(c)
+	}
+	copy(b[148:], fmt.Sprintf("%06o\x00 ", n))
 }
 
 func padded(s string) []byte {
@@ -195,8 +200,12 @@ func sparseArchives() map[string][]byte {
 func TestScanSparse(t *testing.T) {
 	for name, b := range sparseArchives() {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			x := mustScan(t, b)
+			soon, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			x, err := Scan(soon, bytes.NewReader(b), ScanOptions{Keep: KeepAll})
+			if err != nil {
+				t.Fatal(err) // late: the holes were expanded
+			}
 			if len(x.Entries) != 2 {
 				t.Fatalf("entries %q", paths(x))
 			}
@@ -214,9 +223,6 @@ func TestScanSparse(t *testing.T) {
 			_, y := mustRewrite(t, b, Edits{"sparse": newFile(t, "sparse", "dense")})
 			if d := cmp.Diff([]string{"sparse", "behind"}, paths(y)); d != "" {
 				t.Error(d)
-			}
-			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("took %s: holes were expanded", took)
 			}
 		})
 	}

@@ -19,17 +19,17 @@ import (
 // stream is the uncompressed bytes of a layer. It ends with io.EOF only once the layer's digest, size and
 // diffID are checked, with a DigestError if one is wrong.
 type stream struct {
-	ctx    context.Context //nolint:containedctx // lives as long as one pass over a layer
-	layer  v1.Hash
-	diffID v1.Hash // what it has to be; zero takes any
-	sum    hash.Hash
-	kind   compression
-	closer func() error
-	stop   func() bool
-	in     *inflater
-	a      *ahead
-	blob   *temp
-	n      int64
+	layer   v1.Hash
+	diffID  v1.Hash      // what it has to be; zero takes any
+	givenUp func() error // why whoever asked for the stream no longer wants it, if so
+	sum     hash.Hash
+	kind    compression
+	closer  func() error
+	stop    func() bool
+	in      *inflater
+	a       *ahead
+	blob    *temp
+	n       int64
 }
 
 // stream opens a layer, from the run's own copy of its blob if there is one.
@@ -61,8 +61,8 @@ func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
 		return nil, fmt.Errorf("opening layer %s: %w", digest, err)
 	}
 	src.r = rc
-	st := &stream{ctx: ctx, layer: digest, diffID: diffID, blob: src.blob}
-	return st, st.start(s, rc, src)
+	st := &stream{layer: digest, diffID: diffID, blob: src.blob}
+	return st, st.start(ctx, s, rc, src)
 }
 
 func open(path string) (io.ReadCloser, error) { return os.Open(path) }
@@ -73,15 +73,16 @@ func (s *Store) openTar(ctx context.Context, o Opener) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &stream{ctx: ctx}
-	return st, st.start(s, rc, rc)
+	st := &stream{}
+	return st, st.start(ctx, s, rc, rc)
 }
 
 // start begins to inflate src, whose bytes come from rc.
-func (st *stream) start(s *Store, rc io.ReadCloser, src io.Reader) error {
+func (st *stream) start(ctx context.Context, s *Store, rc io.ReadCloser, src io.Reader) error {
 	// A read that hangs ends only when what it reads from is closed.
 	st.closer = sync.OnceValue(rc.Close)
-	st.stop = context.AfterFunc(st.ctx, func() { _ = st.closer() })
+	st.givenUp = ctx.Err
+	st.stop = context.AfterFunc(ctx, func() { _ = st.closer() })
 	st.sum = sha256.New()
 	in, err := newInflater(src)
 	if err != nil {
@@ -117,10 +118,10 @@ func (st *stream) Read(p []byte) (int, error) {
 	if st.sum != nil {
 		st.sum.Write(p[:n])
 	}
-	if err == io.EOF && st.diffID != (v1.Hash{}) && st.got() != st.diffID { //nolint:errorlint // io.Reader's contract
+	if ended(err) && st.diffID != (v1.Hash{}) && st.got() != st.diffID {
 		err = &DigestError{Layer: st.layer, What: "diffID", Want: st.diffID.String(), Got: st.got().String()}
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+	if err != nil && !ended(err) {
 		err = st.fail(err)
 	}
 	return n, err
@@ -135,8 +136,8 @@ func hashOf(h hash.Hash) v1.Hash {
 
 // fail says which layer cannot be read, and that it was given up where it was.
 func (st *stream) fail(err error) error {
-	if st.ctx.Err() != nil {
-		return st.ctx.Err()
+	if why := st.givenUp(); why != nil {
+		return why
 	}
 	var p formatProblem
 	switch {
@@ -186,7 +187,7 @@ func (v *verified) Read(p []byte) (int, error) {
 			return n, fmt.Errorf("keeping a copy: %w", err)
 		}
 	}
-	if err != io.EOF { //nolint:errorlint // io.Reader's contract
+	if !ended(err) {
 		return n, err
 	}
 	if v.n != v.size {

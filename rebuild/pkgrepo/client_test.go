@@ -112,121 +112,123 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-func TestFetchFailures(t *testing.T) {
-	tests := []struct {
-		name string
-		// serve answers the nth request; nil means the right content.
-		serve    func(n int64, w http.ResponseWriter, r *http.Request)
-		kind     error
-		text     string
-		requests int64
-	}{
-		{
-			name:  "not found",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
-			kind:  pkgrepo.ErrNotFound, text: "listed by its repository but not there", requests: 1,
-		}, {
-			name:  "gone",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) },
-			kind:  pkgrepo.ErrNotFound, requests: 1,
-		}, {
-			name:  "forbidden",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
-			kind:  pkgrepo.ErrUnreachable, text: "403 Forbidden", requests: 1,
-		}, {
-			name: "error, then there",
-			serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
-				if n < 3 {
-					w.WriteHeader(500)
-				} else {
-					send(w, content)
-				}
-			},
-			requests: 3,
-		}, {
-			name:  "error for good",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-			kind:  pkgrepo.ErrUnreachable, text: "503 Service Unavailable", requests: 3,
-		}, {
-			name: "too many requests, then there",
-			serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
-				if n == 1 {
-					w.Header().Set("Retry-After", now().Add(-time.Minute).UTC().Format(http.TimeFormat))
-					w.WriteHeader(429)
-				} else {
-					send(w, content)
-				}
-			},
-			requests: 2,
-		}, {
-			name: "asked to wait for too long",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "86400")
+// fetchFailures are servers that answer in odd ways.
+var fetchFailures = []struct {
+	name string
+	// serve answers the nth request; nil means the right content.
+	serve    func(n int64, w http.ResponseWriter, r *http.Request)
+	kind     error
+	text     string
+	requests int64
+}{
+	{
+		name:  "not found",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
+		kind:  pkgrepo.ErrNotFound, text: "listed by its repository but not there", requests: 1,
+	}, {
+		name:  "gone",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) },
+		kind:  pkgrepo.ErrNotFound, requests: 1,
+	}, {
+		name:  "forbidden",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
+		kind:  pkgrepo.ErrUnreachable, text: "403 Forbidden", requests: 1,
+	}, {
+		name: "error, then there",
+		serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			if n < 3 {
+				w.WriteHeader(500)
+			} else {
+				send(w, content)
+			}
+		},
+		requests: 3,
+	}, {
+		name:  "error for good",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		kind:  pkgrepo.ErrUnreachable, text: "503 Service Unavailable", requests: 3,
+	}, {
+		name: "too many requests, then there",
+		serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			if n == 1 {
+				w.Header().Set("Retry-After", now().Add(-time.Minute).UTC().Format(http.TimeFormat))
 				w.WriteHeader(429)
-			},
-			kind: pkgrepo.ErrUnreachable, text: "429", requests: 1,
-		}, {
-			name: "cut off, then there",
-			serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
-				if n == 1 {
-					w.Header().Set("Content-Length", "14")
-					send(w, content[:5])
-				} else {
-					send(w, content)
-				}
-			},
-			requests: 2,
-		}, {
-			name: "reset",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			} else {
+				send(w, content)
+			}
+		},
+		requests: 2,
+	}, {
+		name: "asked to wait for too long",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "86400")
+			w.WriteHeader(429)
+		},
+		kind: pkgrepo.ErrUnreachable, text: "429", requests: 1,
+	}, {
+		name: "cut off, then there",
+		serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			if n == 1 {
 				w.Header().Set("Content-Length", "14")
 				send(w, content[:5])
-				panic(http.ErrAbortHandler)
-			},
-			kind: pkgrepo.ErrUnreachable, text: "EOF", requests: 3,
-		}, {
-			name:  "too large",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content+strings.Repeat("x", 1<<20)) },
-			kind:  pkgrepo.ErrVerification, text: "larger than the 14 bytes", requests: 1,
-		}, {
-			name:  "too small",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content[1:]) },
-			kind:  pkgrepo.ErrVerification, text: "size is 13, its index declares 14", requests: 1,
-		}, {
-			name:  "other content",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, "A"+content[1:]) },
-			kind:  pkgrepo.ErrVerification, text: "SHA-256", requests: 1,
-		}, {
-			name: "redirected",
-			serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/a.deb" {
-					http.Redirect(w, r, "/pool/a.deb", http.StatusFound)
-				} else {
-					send(w, content)
-				}
-			},
-			requests: 2,
-		}, {
-			name: "redirected in a circle",
-			serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, r.URL.Path, http.StatusFound)
-			},
-			kind: pkgrepo.ErrUnreachable, text: "10 redirects", requests: 10,
-		}, {
-			name: "redirected to a local file",
-			serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
-			},
-			kind: pkgrepo.ErrUnreachable, requests: 1,
-		}, {
-			name: "not modified, unasked",
-			serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(http.StatusNotModified)
-			},
-			kind: pkgrepo.ErrUnreachable, text: "304", requests: 1,
+			} else {
+				send(w, content)
+			}
 		},
-	}
-	for _, tt := range tests {
+		requests: 2,
+	}, {
+		name: "reset",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "14")
+			send(w, content[:5])
+			panic(http.ErrAbortHandler)
+		},
+		kind: pkgrepo.ErrUnreachable, text: "EOF", requests: 3,
+	}, {
+		name:  "too large",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content+strings.Repeat("x", 1<<20)) },
+		kind:  pkgrepo.ErrVerification, text: "larger than the 14 bytes", requests: 1,
+	}, {
+		name:  "too small",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content[1:]) },
+		kind:  pkgrepo.ErrVerification, text: "size is 13, its index declares 14", requests: 1,
+	}, {
+		name:  "other content",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, "A"+content[1:]) },
+		kind:  pkgrepo.ErrVerification, text: "SHA-256", requests: 1,
+	}, {
+		name: "redirected",
+		serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/a.deb" {
+				http.Redirect(w, r, "/pool/a.deb", http.StatusFound)
+			} else {
+				send(w, content)
+			}
+		},
+		requests: 2,
+	}, {
+		name: "redirected in a circle",
+		serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path, http.StatusFound)
+		},
+		kind: pkgrepo.ErrUnreachable, text: "10 redirects", requests: 10,
+	}, {
+		name: "redirected to a local file",
+		serve: func(_ int64, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		},
+		kind: pkgrepo.ErrUnreachable, requests: 1,
+	}, {
+		name: "not modified, unasked",
+		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotModified)
+		},
+		kind: pkgrepo.ErrUnreachable, text: "304", requests: 1,
+	},
+}
+
+func TestFetchFailures(t *testing.T) {
+	for _, tt := range fetchFailures {
 		t.Run(tt.name, func(t *testing.T) {
 			url, requests := server(t, tt.serve)
 			dir := t.TempDir()

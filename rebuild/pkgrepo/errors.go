@@ -49,8 +49,8 @@ func (e *MissingError) Error() string {
 		e.Artifacts[0].URL, len(e.Artifacts)-1)
 }
 
-// Is makes a MissingError an ErrNotFound.
-func (e *MissingError) Is(target error) bool { return target == ErrNotFound } //nolint:errorlint // errors.Is calls this with the plain sentinel
+// Unwrap makes it an ErrNotFound.
+func (e *MissingError) Unwrap() error { return ErrNotFound }
 
 // CacheError is a failure to write below the cache directory: no space, no permission.
 type CacheError struct {

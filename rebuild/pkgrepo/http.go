@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -98,11 +99,13 @@ func retryable(err error) error {
 		cache  *CacheError
 		cert   *tls.CertificateVerificationError
 		redir  redirectError
+		dns    *net.DNSError
 	)
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &known), errors.As(err, &cache), errors.As(err, &cert), errors.As(err, &redir):
+	case errors.As(err, &known), errors.As(err, &cache), errors.As(err, &cert), errors.As(err, &redir),
+		errors.As(err, &dns) && dns.IsNotFound:
 		return backoff.Permanent(err)
 	case errors.As(err, &status):
 		transient := status.code >= 500 || status.code == http.StatusTooManyRequests ||

@@ -57,7 +57,7 @@ func TestHostCandidates(t *testing.T) {
 		want := wanted[k.name]
 		got := choose(t, have, archive.Candidates(k.name, k.arch))
 		if got != want {
-			t.Errorf("%s %s: candidate %q, apt says %q", name, have, got, want)
+			t.Errorf("%s %s: candidate %q, apt says %q", k.name, have, got, want)
 			continue
 		}
 		agree++

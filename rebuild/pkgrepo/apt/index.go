@@ -105,10 +105,8 @@ func (o *opener) table(ctx context.Context, s *suite, offers []offer) (*pkgrepo.
 func gone(err error) error {
 	var e *pkgrepo.Error
 	if errors.As(err, &e) && errors.Is(e.Kind, pkgrepo.ErrNotFound) {
-		return &pkgrepo.Error{
-			Kind: pkgrepo.ErrUnreachable, URL: e.URL,
-			Err: fmt.Errorf("%v: the repository's Release file declares it (a mirror in the middle of an update?)", e.Err), //nolint:errorlint // must not be ErrNotFound
-		}
+		return &pkgrepo.Error{Kind: pkgrepo.ErrUnreachable, URL: e.URL, Err: errors.New(
+			"not found, although the repository's Release file declares it: is the mirror in the middle of an update?")}
 	}
 	return err
 }
@@ -117,7 +115,7 @@ func gone(err error) error {
 // the repository in between does not matter.
 func (o *opener) fetchIndex(ctx context.Context, s *suite, of offer) (string, error) {
 	if of.size > maxIndex {
-		return "", &pkgrepo.Error{Kind: pkgrepo.ErrVerification, URL: s.base + of.path, Err: fmt.Errorf("declared larger than %d bytes", maxIndex)}
+		return "", unverified(s.base+of.path, fmt.Errorf("declared larger than %d bytes", maxIndex))
 	}
 	a := pkgrepo.Artifact{Size: of.size, SHA256: of.sha256}
 	if s.release.byHash && !s.source.NoByHash {

@@ -41,8 +41,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// parallel bounds the suites and indexes under way; how many of them ask one host is the Client's matter.
-const parallel = 8
+// parallel bounds the suites and indexes under way, and with them the decoders' windows in memory; how many
+// requests a host gets at a time is the Client's matter.
+const parallel = 4
 
 type opener struct {
 	Options

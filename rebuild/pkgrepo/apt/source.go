@@ -1,6 +1,7 @@
 package apt
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -87,12 +88,12 @@ func parseSignedBy(value string) (SignedBy, string) {
 	for _, w := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' }) {
 		hex := strings.ToUpper(strings.TrimSuffix(w, "!"))
 		switch {
-		case strings.HasPrefix(w, "/"):
+		case strings.HasPrefix(w, "/") && printable(w):
 			s.Files = append(s.Files, w)
 		case len(hex) >= 40 && strings.Trim(hex, "0123456789ABCDEF") == "":
 			s.Fingerprints = append(s.Fingerprints, strings.ToUpper(w))
 		default:
-			return s, "Signed-By wants absolute paths, fingerprints or a key block, not " + strings.ToValidUTF8(w, "?")
+			return s, fmt.Sprintf("Signed-By wants absolute paths, fingerprints or a key block, not %.60q", w)
 		}
 	}
 	return s, ""

@@ -181,7 +181,12 @@ func (e entry) errorf(format string, args ...any) error {
 	return &ConfigError{e.file, e.line, fmt.Sprintf(format, args...)}
 }
 
-func (e entry) from() string { return fmt.Sprintf("%s:%d", e.file, e.line) }
+func (e entry) from() string {
+	if e.line == 0 {
+		return e.file
+	}
+	return fmt.Sprintf("%s:%d", e.file, e.line)
+}
 
 // add turns an entry into sources.
 func (p *sourceParser) add(kind string, e entry) error {
@@ -222,7 +227,7 @@ func (p *sourceParser) add(kind string, e entry) error {
 	return nil
 }
 
-// checkSuite refuses what apt refuses, and path elements that would lead out of the repository.
+// checkSuite refuses what apt refuses, and what would lead out of the repository or garble a message.
 func checkSuite(e entry, s Source) error {
 	switch {
 	case s.Flat() && len(s.Components) > 0:
@@ -231,11 +236,16 @@ func checkSuite(e entry, s Source) error {
 		return e.errorf("suite %q has no component", s.Suite)
 	}
 	for _, name := range append([]string{s.Suite}, s.Components...) {
-		if slices.Contains(strings.Split(name, "/"), "..") || strings.ContainsAny(name, "?#%\\") {
+		if slices.Contains(strings.Split(name, "/"), "..") || strings.ContainsAny(name, "?#%\\") || !printable(name) {
 			return e.errorf("unusable suite or component %.60q", name)
 		}
 	}
 	return nil
+}
+
+// printable tells whether s is ASCII without control characters.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // prototype reads the options that all sources of an entry share.
@@ -304,7 +314,8 @@ func (p *sourceParser) uri(e entry, raw string) (uri string, ok bool, err error)
 		}
 	case "http", "https":
 	default:
-		return "", false, e.errorf("the access method %.30q is not supported; name the repository's http: or https: URL with --repo-override", scheme)
+		return "", false, e.errorf("the access method %.30q is not supported: name the repository's http: or https: URL with %s",
+			scheme, overrideFlag)
 	}
 	if e.options["snapshot"] != "" {
 		if raw, err = snapshotURI(e, raw); err != nil {
@@ -312,6 +323,9 @@ func (p *sourceParser) uri(e entry, raw string) (uri string, ok bool, err error)
 		}
 	}
 	u, err := url.Parse(raw)
+	if err == nil && u.User != nil {
+		return "", false, e.errorf("%s: a password in a repository's URI would be published with plans and attestations", u.Redacted())
+	}
 	if err != nil || u.RawQuery != "" || u.Fragment != "" || (u.Scheme != "file" && u.Host == "") {
 		return "", false, e.errorf("not a usable URI: %.60q", raw)
 	}

@@ -67,92 +67,100 @@ const (
 	packages  = "dists/bookworm/main/binary-amd64/Packages"
 )
 
-// TestTampering changes one thing about a good repository: each must be an ErrVerification that says what is
-// wrong.
-func TestTampering(t *testing.T) {
-	year := 365 * 24 * time.Hour
-	good := apttest.TestKey()
-	edit := func(name, old, new string) func(*fixture) {
-		return func(f *fixture) {
-			text := f.read(name)
-			if !strings.Contains(text, old) {
-				f.t.Fatalf("%s does not contain %q", name, old)
-			}
-			f.write(name, strings.Replace(text, old, new, 1))
+const year = 365 * 24 * time.Hour
+
+// edit replaces text in a file of the repository.
+func edit(name, old, new string) func(*fixture) {
+	return func(f *fixture) {
+		text := f.read(name)
+		if !strings.Contains(text, old) {
+			f.t.Fatalf("%s does not contain %q", name, old)
 		}
+		f.write(name, strings.Replace(text, old, new, 1))
 	}
-	tests := []struct {
-		name  string
-		setup func(f *fixture)
-		text  string
-	}{
-		{"no signature", func(f *fixture) { f.remove(inRelease, release+".gpg") }, "not signed"},
-		{"unsigned InRelease", func(f *fixture) { f.write(inRelease, f.read(release)) }, "does not start with a clear-signed message"},
-		{"empty InRelease", func(f *fixture) { f.write(inRelease, "") }, "does not start"},
-		{"unknown key", func(f *fixture) { f.resign(f.read(release), newKey(f.t, now().Add(-year), 0)) }, "unknown keys"},
-		{"changed text", edit(inRelease, "Origin: Debian", "Origin: Debiam"), "no good signature"},
-		{"text before", func(f *fixture) { f.write(inRelease, "Origin: Debian\n\n"+f.read(inRelease)) }, "does not start"},
-		{"text after", func(f *fixture) { f.write(inRelease, f.read(inRelease)+"Origin: Debian\n") }, "text after"},
-		{"cut off", func(f *fixture) { s := f.read(inRelease); f.write(inRelease, s[:len(s)-60]) }, "cut off"},
-		{"header smuggled in", edit(inRelease, "Hash: SHA256\n", "Hash: SHA256\nOrigin: Debian\n"), "malformed"},
-		{"second message", func(f *fixture) { f.write(inRelease, f.read(inRelease)+f.read(inRelease)) }, "text after"},
-		{"weak signature", func(f *fixture) { f.detach(good.SignWeakly) }, "no good signature"},
-		{"detached, other text", func(f *fixture) { f.detach(good.SignDetached); edit(release, "Debian", "Debiam")(f) }, "no good signature"},
-		{"detached, garbage", func(f *fixture) { f.remove(inRelease); f.write(release+".gpg", "garbage") }, "signature"},
-		{"detached, empty", func(f *fixture) { f.remove(inRelease); f.write(release+".gpg", "") }, "not signed"},
-		{
-			"expired key", func(f *fixture) {
-				k := newKey(f.t, now().Add(-year), year-time.Hour)
-				f.trust(k)
-				data, _ := apttest.SignInline([]byte(f.read(release)), now().Add(-30*24*time.Hour), k)
-				f.write(inRelease, string(data))
-			}, "expired",
-		},
-		{
-			"revoked key", func(f *fixture) {
-				k := newKey(f.t, now().Add(-year), 0)
-				f.resign(f.read(release), k)
-				if err := k.Revoke(now()); err != nil {
-					f.t.Fatal(err)
-				}
-				f.trust(k)
-			}, "revoked",
-		},
-		{"key from the future", func(f *fixture) {
-			k := newKey(f.t, now().Add(time.Hour), 0)
+}
+
+// good is the key that the fixture's image trusts.
+var good = apttest.TestKey()
+
+// tamperings each change one thing about a good repository.
+var tamperings = []struct {
+	name  string
+	setup func(f *fixture)
+	text  string
+}{
+	{"no signature", func(f *fixture) { f.remove(inRelease, release+".gpg") }, "not signed"},
+	{"unsigned InRelease", func(f *fixture) { f.write(inRelease, f.read(release)) }, "does not start with a clear-signed message"},
+	{"empty InRelease", func(f *fixture) { f.write(inRelease, "") }, "does not start"},
+	{"unknown key", func(f *fixture) { f.resign(f.read(release), newKey(f.t, now().Add(-year), 0)) }, "unknown keys"},
+	{"changed text", edit(inRelease, "Origin: Debian", "Origin: Debiam"), "no good signature"},
+	{"text before", func(f *fixture) { f.write(inRelease, "Origin: Debian\n\n"+f.read(inRelease)) }, "does not start"},
+	{"text after", func(f *fixture) { f.write(inRelease, f.read(inRelease)+"Origin: Debian\n") }, "text after"},
+	{"cut off", func(f *fixture) { s := f.read(inRelease); f.write(inRelease, s[:len(s)-60]) }, "cut off"},
+	{"header smuggled in", edit(inRelease, "Hash: SHA256\n", "Hash: SHA256\nOrigin: Debian\n"), "malformed"},
+	{"second message", func(f *fixture) { f.write(inRelease, f.read(inRelease)+f.read(inRelease)) }, "text after"},
+	{"weak signature", func(f *fixture) { f.detach(good.SignWeakly) }, "no good signature"},
+	{"detached, other text", func(f *fixture) { f.detach(good.SignDetached); edit(release, "Debian", "Debiam")(f) }, "no good signature"},
+	{"detached, garbage", func(f *fixture) { f.remove(inRelease); f.write(release+".gpg", "garbage") }, "signature"},
+	{"detached, empty", func(f *fixture) { f.remove(inRelease); f.write(release+".gpg", "") }, "not signed"},
+	{
+		"expired key", func(f *fixture) {
+			k := newKey(f.t, now().Add(-year), year-time.Hour)
 			f.trust(k)
+			data, _ := apttest.SignInline([]byte(f.read(release)), now().Add(-30*24*time.Hour), k)
+			f.write(inRelease, string(data))
+		}, "expired",
+	},
+	{
+		"revoked key", func(f *fixture) {
+			k := newKey(f.t, now().Add(-year), 0)
 			f.resign(f.read(release), k)
-		}, "no good signature"},
-		{"no keyring", func(f *fixture) { f.trust() }, "--keyring"},
-		{"keyring is garbage", func(f *fixture) {
-			f.root["etc/apt/trusted.gpg.d/test.gpg"] = &fstest.MapFile{Data: []byte("garbage")}
-		}, "keyring"},
-		{"Signed-By another key", func(f *fixture) {
-			f.sourcesList("deb [signed-by=" + newKey(f.t, now(), 0).Fingerprint() + "] URL bookworm main")
-		}, "does not allow"},
-		{"Signed-By a missing keyring", func(f *fixture) {
-			f.sourcesList("deb [signed-by=/usr/share/keyrings/none.gpg] URL bookworm main")
-		}, "/usr/share/keyrings/none.gpg"},
-		{"no longer valid", func(f *fixture) {
-			f.resign("Valid-Until: Sun, 01 Mar 2026 11:59:00 UTC\n"+f.read(release), good)
-		}, "valid until 2026-03-01T11:59:00Z"},
-		{"from the future", func(f *fixture) {
-			f.resign(strings.Replace(f.read(release), "Date: Sun, 01 Mar 2026 11", "Date: Sun, 01 Mar 2026 13", 1), good)
-		}, "in the future"},
-		{"malformed date", func(f *fixture) {
-			f.resign(strings.Replace(f.read(release), "UTC", "CET", 1), good)
-		}, "not a date in UTC"},
-		{"another suite", func(f *fixture) { f.write(inRelease, f.read("dists/bookworm-updates/InRelease")) }, `asked for the suite "bookworm"`},
-		{"only weak digests", func(f *fixture) { f.resign(strings.Replace(f.read(release), "SHA256:", "SHA1:", 1), good) }, "no SHA-256"},
-		{"two stanzas", func(f *fixture) { f.resign(f.read(release)+"\nOrigin: Debian\n", good) }, "more than one stanza"},
-		{"a field twice", func(f *fixture) { f.resign(f.read(release)+"Origin: Other\n", good) }, "twice"},
-		{"a malformed checksum", func(f *fixture) { f.resign(f.read(release)+" abc 1 main/binary-amd64/Packages.zst\n", good) }, "malformed checksum"},
-		{"changed index", func(f *fixture) { f.changeIndex(func(s string) string { return strings.Replace(s, "3.0.1", "9.0.1", 1) }) }, "SHA-256"},
-		{"truncated index", func(f *fixture) { f.changeIndex(func(s string) string { return s[:len(s)-1] }) }, "size is"},
-		{"oversized index", func(f *fixture) { f.changeIndex(func(s string) string { return s + "\n" }) }, "larger than"},
-		{"oversized InRelease", func(f *fixture) { f.write(inRelease, strings.Repeat("x", 11<<20)) }, "larger than"},
-	}
-	for _, tt := range tests {
+			if err := k.Revoke(now()); err != nil {
+				f.t.Fatal(err)
+			}
+			f.trust(k)
+		}, "revoked",
+	},
+	{"key from the future", func(f *fixture) {
+		k := newKey(f.t, now().Add(time.Hour), 0)
+		f.trust(k)
+		f.resign(f.read(release), k)
+	}, "no good signature"},
+	{"no keyring", func(f *fixture) { f.trust() }, "--keyring"},
+	{"keyring is garbage", func(f *fixture) {
+		f.root["etc/apt/trusted.gpg.d/test.gpg"] = &fstest.MapFile{Data: []byte("garbage")}
+	}, "keyring"},
+	{"Signed-By another key", func(f *fixture) {
+		f.sourcesList("deb [signed-by=" + newKey(f.t, now(), 0).Fingerprint() + "] URL bookworm main")
+	}, "does not allow"},
+	{"Signed-By a missing keyring", func(f *fixture) {
+		f.sourcesList("deb [signed-by=/usr/share/keyrings/none.gpg] URL bookworm main")
+	}, "/usr/share/keyrings/none.gpg"},
+	{"no longer valid", func(f *fixture) {
+		f.resign("Valid-Until: Sun, 01 Mar 2026 11:59:00 UTC\n"+f.read(release), good)
+	}, "valid until 2026-03-01T11:59:00Z"},
+	{"from the future", func(f *fixture) {
+		f.resign(strings.Replace(f.read(release), "Date: Sun, 01 Mar 2026 11", "Date: Sun, 01 Mar 2026 13", 1), good)
+	}, "in the future"},
+	{"malformed date", func(f *fixture) {
+		f.resign(strings.Replace(f.read(release), "UTC", "CET", 1), good)
+	}, "not a date in UTC"},
+	{"another suite", func(f *fixture) { f.write(inRelease, f.read("dists/bookworm-updates/InRelease")) }, `asked for the suite "bookworm"`},
+	{"only weak digests", func(f *fixture) { f.resign(strings.Replace(f.read(release), "SHA256:", "SHA1:", 1), good) }, "no SHA-256"},
+	{"two stanzas", func(f *fixture) { f.resign(f.read(release)+"\nOrigin: Debian\n", good) }, "more than one stanza"},
+	{"a field twice", func(f *fixture) { f.resign(f.read(release)+"Origin: Other\n", good) }, "twice"},
+	{"a malformed checksum", func(f *fixture) { f.resign(f.read(release)+" abc 1 main/binary-amd64/Packages.zst\n", good) }, "malformed checksum"},
+	{"changed index", func(f *fixture) {
+		f.changeIndex(func(s string) string { return strings.Replace(s, "3.0.1", "9.0.1", 1) })
+	}, "SHA-256"},
+	{"truncated index", func(f *fixture) { f.changeIndex(func(s string) string { return s[:len(s)-1] }) }, "size is"},
+	{"oversized index", func(f *fixture) { f.changeIndex(func(s string) string { return s + "\n" }) }, "larger than"},
+	{"oversized InRelease", func(f *fixture) { f.write(inRelease, strings.Repeat("x", 11<<20)) }, "larger than"},
+}
+
+// TestTampering wants each to be an ErrVerification that says what is wrong.
+func TestTampering(t *testing.T) {
+	for _, tt := range tamperings {
 		t.Run(tt.name, func(t *testing.T) {
 			suites := bookworm(good)
 			for i := range suites {

@@ -1,0 +1,107 @@
+package rebuild
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apt"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/rootfs"
+)
+
+// aptRepositories serves dpkg's packages from apt repositories.
+type aptRepositories struct {
+	archive *apt.Archive
+	distro  apt.Distro
+	now     time.Time
+}
+
+func openAPT(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error) {
+	distro, err := apt.ReadDistro(v)
+	if err != nil {
+		return nil, err
+	}
+	architectures := installedArchitectures(db)
+	configured, err := apt.Sources(v, architectures[0], opts.Repositories...)
+	if err != nil && len(opts.Repositories) > 0 {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	log := opts.logger()
+	for _, n := range configured.Notes {
+		log.WarnContext(ctx, n)
+	}
+	var keyring *apt.Keyring
+	if len(opts.Keyrings) > 0 {
+		if keyring, err = apt.LoadKeyring(opts.Keyrings...); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+		}
+	}
+	var names []string
+	for _, p := range db.Packages() {
+		names = append(names, p.Name)
+	}
+	archive, err := apt.Open(ctx, apt.Options{
+		Client: opts.Client, Root: v, Sources: configured.Sources, Architectures: architectures, Names: names,
+		Keyring: keyring, Now: opts.Now, Logger: opts.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range archive.Notes() {
+		log.WarnContext(ctx, n)
+	}
+	return &aptRepositories{archive: archive, distro: distro, now: opts.Now()}, nil
+}
+
+// installedArchitectures lists the architectures of the installed packages, that of most packages first: the native one.
+func installedArchitectures(db ecosystem.Database) []string {
+	counts := make(map[string]int)
+	for _, p := range db.Packages() {
+		if p.Arch != "all" && p.Arch != "" {
+			counts[p.Arch]++
+		}
+	}
+	var all []string
+	for arch := range counts {
+		all = append(all, arch)
+	}
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
+	if len(all) == 0 {
+		return []string{"all"}
+	}
+	return all
+}
+
+func (r *aptRepositories) Candidates(key ecosystem.Key) []pkgrepo.Candidate {
+	return r.archive.Candidates(key.Name, key.Arch)
+}
+
+func (r *aptRepositories) Origins() []*pkgrepo.Origin { return r.archive.Origins() }
+
+func (r *aptRepositories) Distro() plan.Distro {
+	return plan.Distro{ID: r.distro.ID, VersionID: r.distro.VersionID}
+}
+
+func (r *aptRepositories) EOL() (time.Time, bool) {
+	day, known := r.archive.EndOfLife()
+	return day, known && !r.now.Before(day)
+}
+
+// aptWants tells whether apt's configuration is read from a file: sources, preferences, keys, the distribution's name.
+func aptWants(p string) bool {
+	switch dir := path.Dir(p); {
+	case strings.HasPrefix(p, "etc/apt/"), dir == "usr/share/keyrings":
+		return true
+	}
+	return p == "etc/os-release" || p == "usr/lib/os-release" || p == "etc/debian_version"
+}

@@ -1,0 +1,55 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/rootfs"
+	"github.com/nanopatch/nanopatch/rebuild/version"
+)
+
+// errNotHere says that an image has no database of a backend's ecosystem.
+var errNotHere = errors.New("ecosystem not in the image")
+
+// backend is one ecosystem with the repositories that serve it. A new ecosystem is one more line in backends.
+type backend struct {
+	ecosystem ecosystem.Ecosystem
+	scheme    version.Scheme
+	// wants tells whether the repositories' configuration is read from a file of the image.
+	wants func(path string) bool
+	// open reads and verifies the repositories for an image, as far as they concern its packages.
+	open func(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error)
+}
+
+// backends lists the ecosystems in the order in which they are looked for.
+func backends() []backend {
+	return []backend{
+		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: aptWants, open: openAPT},
+	}
+}
+
+// repositories is what a plan asks of an image's repositories.
+type repositories interface {
+	// Candidates lists every version that any repository offers for an installed package.
+	Candidates(key ecosystem.Key) []pkgrepo.Candidate
+	// Origins lists the verified indexes.
+	Origins() []*pkgrepo.Origin
+	// Distro is the image's distribution, EOL the day on which its support ended, if it is over.
+	Distro() plan.Distro
+	EOL() (time.Time, bool)
+}
+
+// Wants tells whether any known ecosystem needs a regular file's content kept in the index of its layer.
+func Wants(path string) bool {
+	for _, b := range backends() {
+		if b.ecosystem.Wants(path) || b.wants(path) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,177 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/policy"
+)
+
+// plan finds what to update with one ecosystem's packages and repositories.
+func (j *Job) plan(ctx context.Context, b backend) error {
+	homes, db, err := plan.Homes(j.Tree, b.ecosystem)
+	if errors.Is(err, ecosystem.ErrNoDatabase) {
+		return errNotHere
+	}
+	if err != nil {
+		return fmt.Errorf("reading the package database: %w", err)
+	}
+	l := &loop{
+		job: j, backend: b, homes: homes, installed: db.Packages(),
+		payloads: make(map[pkgrepo.Artifact]ecosystem.Payload), holds: make(map[ecosystem.Key]*ecosystem.HoldError),
+	}
+	if j.opts.Lock != nil {
+		return l.locked(ctx)
+	}
+	if l.repos, err = b.open(ctx, j.Tree.Top(), db, j.opts); err != nil {
+		return err
+	}
+	return l.run(ctx)
+}
+
+// loop is policy ⇄ artifacts ⇄ effects, repeated until nothing more is held.
+type loop struct {
+	job       *Job
+	backend   backend
+	repos     repositories
+	homes     map[ecosystem.Key]int
+	installed []ecosystem.Package
+	// payloads are the package files fetched so far, by artifact.
+	payloads map[pkgrepo.Artifact]ecosystem.Payload
+	// holds are those that policy could not see. They only ever grow, so the loop ends.
+	holds map[ecosystem.Key]*ecosystem.HoldError
+}
+
+func (l *loop) run(ctx context.Context) error {
+	for round := 1; ; round++ {
+		decision, err := l.decide()
+		if err != nil {
+			return err
+		}
+		holds, err := l.try(ctx, decision)
+		if err != nil {
+			return err
+		}
+		l.job.opts.logger().DebugContext(ctx, "planned", "round", round, "updates", len(decision.Updates), "newHolds", len(holds))
+		if len(holds) == 0 {
+			return l.describe(decision)
+		}
+		if err := l.hold(holds); err != nil {
+			return err
+		}
+	}
+}
+
+// hold records new holds. One that is there already would mean that the loop does not move on.
+func (l *loop) hold(holds []*ecosystem.HoldError) error {
+	grown := false
+	for _, h := range holds {
+		if l.holds[h.Package] == nil {
+			l.holds[h.Package] = h
+			grown = true
+		}
+	}
+	if !grown {
+		return fmt.Errorf("planning does not end: %w", holds[0])
+	}
+	return nil
+}
+
+func (l *loop) decide() (*policy.Decision, error) {
+	candidates := make(map[ecosystem.Key][]pkgrepo.Candidate, len(l.installed))
+	for _, p := range l.installed {
+		candidates[p.Key] = l.repos.Candidates(p.Key)
+	}
+	return policy.Decide(policy.Input{
+		Scheme: l.backend.scheme, Installed: l.installed, Candidates: candidates, Rules: l.job.opts.Rules,
+		Held: l.holds, Dates: l.dates(),
+	})
+}
+
+// try fetches what a decision needs and computes its effects. The holds are what stands in the way.
+func (l *loop) try(ctx context.Context, d *policy.Decision) ([]*ecosystem.HoldError, error) {
+	holds, err := l.fetch(ctx, d.Updates)
+	if err != nil || len(holds) > 0 {
+		return holds, err
+	}
+	steps := make([]plan.Step, 0, len(d.Updates))
+	for _, u := range d.Updates {
+		steps = append(steps, plan.Step{
+			Step: ecosystem.Step{Installed: u.From, Payload: l.payloads[u.To.Artifact]}, Home: l.homes[u.From.Key],
+		})
+	}
+	l.job.edits, holds, err = plan.Distribute(ctx, l.job.Tree, l.backend.ecosystem, steps, l.job.opts.Edits)
+	return holds, err
+}
+
+// fetch downloads and opens the package files that are not at hand yet. One that is gone is a hold.
+func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem.HoldError, error) {
+	var missing []policy.Update
+	for _, u := range updates {
+		if l.payloads[u.To.Artifact] == nil {
+			missing = append(missing, u)
+		}
+	}
+	payloads := make([]ecosystem.Payload, len(missing))
+	holds := make([]*ecosystem.HoldError, len(missing))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * l.job.opts.concurrency())
+	for i, u := range missing {
+		group.Go(func() error {
+			var err error
+			payloads[i], err = l.fetchOne(gctx, u)
+			if errors.Is(err, pkgrepo.ErrNotFound) {
+				holds[i] = &ecosystem.HoldError{Package: u.From.Key, Reason: ecosystem.ReasonNoArtifact, Detail: err.Error()}
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var found []*ecosystem.HoldError
+	for i, u := range missing {
+		if holds[i] != nil {
+			found = append(found, holds[i])
+			continue
+		}
+		l.payloads[u.To.Artifact] = payloads[i]
+	}
+	return found, nil
+}
+
+// fetchOne fetches one package file and makes sure that it holds what the index said of it.
+func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload, error) {
+	files, err := l.job.opts.Client.Fetch(ctx, []pkgrepo.Artifact{u.To.Artifact}, 1)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := l.backend.ecosystem.Unpack(ctx, files[0], l.job.opts.Store)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", u.To.Artifact.URL, err)
+	}
+	if p := payload.Package(); p.Key != u.To.Key || p.Version != u.To.Version {
+		return nil, &pkgrepo.Error{
+			Kind: pkgrepo.ErrVerification, URL: u.To.Artifact.URL,
+			Err: fmt.Errorf("the package file is %s %s, the index says %s %s", p.Key, p.Version, u.To.Key, u.To.Version),
+		}
+	}
+	return payload, nil
+}
+
+// dates are the build dates of the package files at hand; a minimum age is judged by them.
+func (l *loop) dates() map[pkgrepo.Artifact]time.Time {
+	dates := make(map[pkgrepo.Artifact]time.Time, len(l.payloads))
+	for a, p := range l.payloads {
+		dates[a] = p.Date()
+	}
+	return dates
+}

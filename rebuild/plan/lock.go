@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+)
+
+// ErrLock says that a lockfile cannot be obeyed: it is not one, or it is for another image.
+var ErrLock = errors.New("unusable lockfile")
+
+// maxLock bounds a lockfile, in bytes: 64 platforms with 2000 updates each come to less.
+const maxLock = 64 << 20
+
+// Lock is everything that a rebuild's output depends on. The same source and lock give the same digests, whatever the
+// repositories hold by then.
+type Lock struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// Tool is the version of nanopatch that wrote the lock: compression is part of the output.
+	Tool string `json:"tool"`
+	// Source is the digest of the image or index that was rebuilt.
+	Source    v1.Hash        `json:"source"`
+	Platforms []PlatformLock `json:"platforms"`
+}
+
+// PlatformLock is the lock of one platform's image.
+type PlatformLock struct {
+	Platform string  `json:"platform"`
+	Image    v1.Hash `json:"image"`
+	// Updates holds what to install; only names, versions, architectures and artifacts are read back.
+	Updates        []Update             `json:"updates"`
+	OnModified     ecosystem.OnModified `json:"onModified"`
+	RestoreMissing bool                 `json:"restoreMissing"`
+	// SourceDateEpoch is the time of generated entries where it was set from outside.
+	SourceDateEpoch *time.Time `json:"sourceDateEpoch,omitempty"`
+	// Repositories are the verified indexes that the updates were chosen from: for the record.
+	Repositories []Repository `json:"repositories"`
+}
+
+// NewLock starts a lock for a source.
+func NewLock(tool string, source v1.Hash) *Lock {
+	return &Lock{APIVersion: APIVersion, Kind: "Lock", Tool: tool, Source: source}
+}
+
+// Add records one platform's plan and the options it was made with.
+func (l *Lock) Add(p *Plan, opts Options) {
+	pl := PlatformLock{
+		Platform: p.Image.Platform, Image: p.Image.Digest, Updates: p.Updates, Repositories: p.Repositories,
+		OnModified: opts.OnModified, RestoreMissing: opts.RestoreMissing,
+	}
+	if !opts.SourceDateEpoch.IsZero() {
+		t := opts.SourceDateEpoch.UTC()
+		pl.SourceDateEpoch = &t
+	}
+	l.Platforms = append(l.Platforms, pl)
+}
+
+// For finds the lock of one image by its digest.
+func (l *Lock) For(image v1.Hash) (*PlatformLock, error) {
+	for i := range l.Platforms {
+		if l.Platforms[i].Image == image {
+			return &l.Platforms[i], nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it is not for image %s", ErrLock, image)
+}
+
+// Options are the choices that the lock was made with.
+func (l *PlatformLock) Options() Options {
+	o := Options{OnModified: l.OnModified, RestoreMissing: l.RestoreMissing}
+	if l.SourceDateEpoch != nil {
+		o.SourceDateEpoch = *l.SourceDateEpoch
+	}
+	return o
+}
+
+// ReadLock reads a lockfile.
+func ReadLock(r io.Reader) (*Lock, error) {
+	dec := json.NewDecoder(io.LimitReader(r, maxLock))
+	dec.DisallowUnknownFields()
+	var l Lock
+	if err := dec.Decode(&l); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLock, err)
+	}
+	if l.APIVersion != APIVersion || l.Kind != "Lock" {
+		return nil, fmt.Errorf("%w: it is %q %q, want %q \"Lock\"", ErrLock, l.APIVersion, l.Kind, APIVersion)
+	}
+	return &l, nil
+}

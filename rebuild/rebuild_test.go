@@ -1,0 +1,173 @@
+package rebuild_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/nanopatch/nanopatch/rebuild"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/testdata/fixture"
+)
+
+// day is when these tests take place: after the twin's repository was made, before it expires.
+var day = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+func newTwin(t testing.TB) *fixture.Twin {
+	t.Helper()
+	twin, err := fixture.NewTwin(t.Context(), t.TempDir(), fixture.TwinOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return twin
+}
+
+// options are those of a run with a cache of its own.
+func options(t testing.TB, twin *fixture.Twin) rebuild.Options {
+	t.Helper()
+	cache := t.TempDir()
+	store, err := layer.OpenStore(filepath.Join(cache, "layers"), layer.StoreOptions{
+		Keep: func(e *layer.Entry, _ []byte) bool { return rebuild.Wants(e.Path) }, KeepID: "test", KeepBlobs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	now := func() time.Time { return day }
+	client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(cache, "packages"), Now: now, Transport: noNetwork{t}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rebuild.Options{
+		Store: store, Client: client, Now: now, Keyrings: []string{twin.Keyring},
+		Repositories: []string{twin.Repository, fixture.SecurityMirror(twin.Repository)},
+	}
+}
+
+// noNetwork fails a test that asks the network for anything.
+type noNetwork struct{ t testing.TB }
+
+func (n noNetwork) RoundTrip(req *http.Request) (*http.Response, error) {
+	n.t.Errorf("asked the network for %s", req.URL)
+	return nil, http.ErrNotSupported
+}
+
+func planTwin(t testing.TB, twin *fixture.Twin, opts rebuild.Options) *rebuild.Job {
+	t.Helper()
+	digest, err := twin.Images[0].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := plan.Image{Ref: "twin:old", Digest: digest, Platform: "linux/amd64"}
+	job, err := rebuild.Plan(t.Context(), twin.Images[0], name, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// TestPlanTwin holds a plan against what the fixture knows to be there.
+func TestPlanTwin(t *testing.T) {
+	twin := newTwin(t)
+	p := planTwin(t, twin, options(t, twin)).Plan
+	if len(p.Updates) != len(twin.Updates) {
+		t.Errorf("%d updates, want %d", len(p.Updates), len(twin.Updates))
+	}
+	for _, u := range p.Updates {
+		want, ok := twin.Updates[u.Name]
+		if !ok || want.From != u.From || want.To != u.To || want.Layer != u.Layer {
+			t.Errorf("update %s %s → %s at home in layer %d, want %+v", u.Name, u.From, u.To, u.Layer, want)
+		}
+	}
+	held := make(map[string]string)
+	for _, h := range p.Held {
+		held[h.Name] = string(h.Reason)
+	}
+	for name, reason := range twin.Held {
+		if held[name] != reason {
+			t.Errorf("%s is held because of %q, want %q", name, held[name], reason)
+		}
+	}
+	if len(p.Held) != len(twin.Held) {
+		t.Errorf("held %v, want %v", held, twin.Held)
+	}
+	for i, u := range p.Unmanaged {
+		if i >= len(twin.Unmanaged) || u.Name != twin.Unmanaged[i] {
+			t.Errorf("unmanaged %v, want %v", p.Unmanaged, twin.Unmanaged)
+		}
+	}
+}
+
+// TestApplyTwin: exactly the layers that the plan rewrites are others afterwards, the new layers are what the plan's
+// edits promised, and nothing is left to do.
+func TestApplyTwin(t *testing.T) {
+	twin := newTwin(t)
+	opts := options(t, twin)
+	job := planTwin(t, twin, opts)
+	applied, err := job.Apply(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := layerDigests(t, twin.Images[0]), layerDigests(t, applied.Image)
+	if len(before) != len(after) {
+		t.Fatalf("%d layers became %d", len(before), len(after))
+	}
+	for i, l := range job.Plan.Layers {
+		if changed := before[i] != after[i]; changed != (l.Action == plan.Rewrite) {
+			t.Errorf("layer %d: %s, but %s became %s", i, l.Action, before[i], after[i])
+		}
+	}
+	digest, err := applied.Image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := rebuild.Plan(t.Context(), applied.Image, plan.Image{Ref: "twin:new", Digest: digest}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(again.Plan.Updates) > 0 {
+		t.Errorf("%d updates are left after the rebuild: %+v", len(again.Plan.Updates), again.Plan.Updates)
+	}
+	if unchanged, err := again.Apply(t.Context()); err != nil || unchanged.Image != applied.Image {
+		t.Errorf("an empty plan made another image (%v)", err)
+	}
+}
+
+func layerDigests(t *testing.T, img v1.Image) []v1.Hash {
+	t.Helper()
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digests []v1.Hash
+	for _, l := range m.Layers {
+		digests = append(digests, l.Digest)
+	}
+	return digests
+}
+
+// TestHoldReopensDependencies: an update whose package file cannot be had is held, and so is what needs it.
+func TestHoldEverything(t *testing.T) {
+	twin := newTwin(t)
+	opts := options(t, twin)
+	opts.Rules.Only = []string{"no-such-package"}
+	p := planTwin(t, twin, opts).Plan
+	if !p.Empty() || p.Rewritten() != 0 {
+		t.Errorf("%d updates, %d layers to rewrite", len(p.Updates), p.Rewritten())
+	}
+	for _, h := range p.Held {
+		if h.Reason != ecosystem.ReasonRule && h.Reason != ecosystem.ReasonDistroHold {
+			t.Errorf("%s is held because of %s: %s", h.Name, h.Reason, h.Detail)
+		}
+	}
+}
