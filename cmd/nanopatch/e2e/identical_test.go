@@ -1,0 +1,61 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestBitIdentical rebuilds twice, the second time as another user with one processor, an empty cache, another time zone
+// and umask, and a clock that is a year ahead: the lockfile pins what the first run chose, and the digests are the same.
+func TestBitIdentical(t *testing.T) {
+	host := referrersRegistry(t)
+	push(t, host+"/base:old", debian)
+	lock := filepath.Join(t.TempDir(), "nanopatch.lock")
+	first := decode[result](t, nanopatch(t, "rebuild", host+"/base:old", "-t", host+"/base:first", "--no-sign", "--lock", lock, "-o", "json").must(t, 0))
+
+	theirs := nobodysDir(t)
+	copied := filepath.Join(theirs, "nanopatch.lock")
+	b, err := os.ReadFile(lock)
+	if err == nil {
+		err = os.WriteFile(copied, b, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := decode[result](t, nanopatchWith(t, func(cmd *exec.Cmd) {
+		cmd.Dir = theirs
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=1", "TZ=Pacific/Chatham", "HOME="+theirs, "TMPDIR="+theirs,
+			"NANOPATCH_CACHE_DIR="+filepath.Join(theirs, "cache"), clockAhead+"=8760h")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}, "rebuild", host+"/base:old", "-t", host+"/base:second", "--no-sign", "--locked", copied, "-o", "json").must(t, 0))
+	if first.Image.Digest != second.Image.Digest {
+		t.Errorf("first %s, second %s\n%s\n%s", first.Image.Digest, second.Image.Digest, asJSON(first.Platforms[0].Layers), asJSON(second.Platforms[0].Layers))
+	}
+	if first.Image.Digest == first.Source.Digest {
+		t.Error("nothing was rebuilt: the test shows nothing")
+	}
+	t.Logf("both runs made %s", first.Image.Digest)
+}
+
+// nobodysDir is a directory that the user nobody may write to, reachable from the root.
+func nobodysDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "nanopatch-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	// The test binary is the program: nobody must be able to run it.
+	if err := os.Chmod(filepath.Dir(os.Args[0]), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

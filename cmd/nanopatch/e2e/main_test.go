@@ -1,0 +1,243 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/testdata/fixture"
+)
+
+// password protects every key of these tests.
+const password = "e2e password"
+
+// asProgram makes the test binary behave as nanopatch, on the day that clockAhead puts it.
+const (
+	asProgram  = "NANOPATCH_E2E_PROGRAM"
+	clockAhead = "NANOPATCH_E2E_CLOCK_AHEAD"
+)
+
+// debian is the image that all tests start from, built once.
+var debian v1.Image
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(program())
+	}
+	os.Exit(suite(m))
+}
+
+func program() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	env := cli.System()
+	if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
+		env.Now = func() time.Time { return time.Now().Add(ahead) }
+	}
+	return cli.Main(ctx, os.Args[1:], env)
+}
+
+func suite(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "nanopatch-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if debian, err = fixture.Debian(context.Background(), dir, fixture.DebianOptions{}); err != nil {
+		fmt.Fprintln(os.Stderr, "building the Debian image:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// outcome is what a run of nanopatch left.
+type outcome struct {
+	stdout, stderr string
+	code           int
+}
+
+// nanopatch runs the program. Its cache is the test's own unless the arguments name another.
+func nanopatch(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return nanopatchWith(t, nil, args...)
+}
+
+func nanopatchWith(t *testing.T, change func(*exec.Cmd), args ...string) outcome {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cacheDir(t))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if change != nil {
+		change(cmd)
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	o := outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	t.Logf("nanopatch %s: exit %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+	return o
+}
+
+var caches = map[string]string{}
+
+// cacheDir is one cache for each top-level test.
+func cacheDir(t *testing.T) string {
+	t.Helper()
+	top, _, _ := strings.Cut(t.Name(), "/")
+	if caches[top] == "" {
+		caches[top] = filepath.Join(t.TempDir(), "cache")
+	}
+	return caches[top]
+}
+
+// must fails the test unless the run ended with the code.
+func (o outcome) must(t *testing.T, code int) outcome {
+	t.Helper()
+	if o.code != code {
+		t.Fatalf("exit code %d, want %d\n%s", o.code, code, o.stderr)
+	}
+	return o
+}
+
+// decode reads a run's JSON result.
+func decode[T any](t *testing.T, o outcome) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil {
+		t.Fatalf("reading the result: %v\n%s", err, o.stdout)
+	}
+	return v
+}
+
+// tool finds a program that the tests need; .ci/run installs them, so a missing one fails the test.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is needed: %v", name, err)
+	}
+	return p
+}
+
+// run runs a tool and returns what it printed on both streams; it must succeed.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := tryRun(t, name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func tryRun(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD="+password, "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// debianRegistry starts Debian's docker-registry, which knows no referrers, and returns its host:port.
+func debianRegistry(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	addr := freeAddr(t)
+	config := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: %s}\n",
+		dir, addr)
+	file := filepath.Join(dir, "config.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), tool(t, "docker-registry"), "serve", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for range 100 {
+		if resp, err := http.Get("http://" + addr + "/v2/"); err == nil {
+			_ = resp.Body.Close()
+			return addr
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("docker-registry did not start")
+	return ""
+}
+
+// referrersRegistry starts a registry with the referrers API in this process.
+func referrersRegistry(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// push puts an image into a registry.
+func push(t *testing.T, ref string, img v1.Image) {
+	t.Helper()
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(r, img, remote.WithContext(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pull reads an image of a registry.
+func pull(t *testing.T, ref string) v1.Image {
+	t.Helper()
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(r, remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// keys makes a key pair with nanopatch itself and returns the private and the public file.
+func keys(t *testing.T) (private, public string) {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "cosign")
+	nanopatch(t, "keygen", "--output-prefix", prefix).must(t, 0)
+	return prefix + ".key", prefix + ".pub"
+}

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/render"
+	"github.com/nanopatch/nanopatch/rebuild"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+)
+
+func newExplainCmd(g *globalOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain IMAGE PACKAGE|PATH",
+		Short: "Show which layer a package or path comes from, and what shadows it",
+		Long: `Show which layer a package or path comes from, by which instruction, and what lower layers
+hold of it. What starts with a slash is a path.
+
+` + ExitHelp,
+		Example: `  nanopatch explain registry.example/base:12 openssl
+  nanopatch explain oci:image:latest /etc/nginx/nginx.conf`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, a []string) error { return g.explain(cmd.Context(), a[0], a[1]) },
+	}
+}
+
+func (g *globalOptions) explain(ctx context.Context, source, what string) error {
+	outs, err := parseOutputs(g.outputs, []string{"table", "json", "markdown"}, "table")
+	if err != nil {
+		return err
+	}
+	s, closeSession, err := g.open()
+	if err != nil {
+		return err
+	}
+	defer closeSession() //nolint:errcheck // only temporary files are left
+	img, err := g.oneImage(ctx, s, source)
+	if err != nil {
+		return err
+	}
+	x, err := s.Explain(ctx, img.Image, what)
+	if err != nil {
+		return err
+	}
+	return write(g.env, outs, explainPrinters(x, g.colour(g.env.Stdout)))
+}
+
+func explainPrinters(x *rebuild.Explanation, colour bool) map[string]printer {
+	return map[string]printer{
+		"table":    func(w io.Writer) error { return render.ExplanationTable(w, x, colour) },
+		"markdown": func(w io.Writer) error { return render.ExplanationMarkdown(w, x) },
+		"json":     func(w io.Writer) error { return plan.WriteJSON(w, x) },
+	}
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/config"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/policy"
+	"github.com/nanopatch/nanopatch/rebuild/version"
+)
+
+// updateOptions are the flags that decide which updates are taken; plan and rebuild share them.
+type updateOptions struct {
+	level, levelBy string
+	only, hold     []string
+	securityOnly   bool
+	minAge         string
+	phased         string
+	lock, locked   string
+	onModified     string
+	restoreMissing bool
+	repoOverride   []string
+	keyring        []string
+	failOn         []string
+}
+
+func (o *updateOptions) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.level, "level", "patch", "farthest update to take: revision, patch, minor or major")
+	f.StringVar(&o.levelBy, "level-by", "policy", "judge levels by the release's policy, or by number")
+	f.StringSliceVar(&o.only, "only", nil, "update only packages that match GLOB (repeatable)")
+	f.StringSliceVar(&o.hold, "hold", nil, "keep packages that match GLOB as they are (repeatable)")
+	f.BoolVar(&o.securityOnly, "security-only", false, "take updates from security repositories only")
+	f.StringVar(&o.minAge, "min-age", "", "take only packages built at least this long ago: 72h, 7d")
+	f.StringVar(&o.phased, "phased", "include", "Ubuntu's phased updates: include all, or respect the phase")
+	f.StringVar(&o.lock, "lock", "", "write the lockfile to FILE")
+	f.StringVar(&o.locked, "locked", "", "do exactly what the lockfile FILE says")
+	f.StringVar(&o.onModified, "on-modified", "hold", "when a package's file was changed: hold, overwrite or keep")
+	f.BoolVar(&o.restoreMissing, "restore-missing", false, "bring back package files that the image deleted")
+	f.StringArrayVar(&o.repoOverride, "repo-override", nil,
+		"use this repository instead of the image's: a sources file, a line of one, a base URL or a directory (repeatable)")
+	f.StringArrayVar(&o.keyring, "keyring", nil, "file or directory of keys that repositories must be signed with (repeatable)")
+	f.StringSliceVar(&o.failOn, "fail-on", nil, "exit 5 if any of these is found: held, unmanaged, eol")
+}
+
+// failOnKinds are the values of --fail-on.
+var failOnKinds = []string{"held", "unmanaged", "eol"}
+
+func (o *updateOptions) check() error {
+	for _, v := range o.failOn {
+		if !slices.Contains(failOnKinds, v) {
+			return usagef("--fail-on %s: want a list of %s", v, strings.Join(failOnKinds, ", "))
+		}
+	}
+	if o.lock != "" && o.locked != "" {
+		return usagef("--lock writes a lockfile and --locked obeys one: give one of them")
+	}
+	switch ecosystem.OnModified(o.onModified) {
+	case ecosystem.HoldModified, ecosystem.OverwriteModified, ecosystem.KeepModified:
+	default:
+		return usagef("--on-modified %s: want hold, overwrite or keep", o.onModified)
+	}
+	return nil
+}
+
+// rules turns the flags, and the holds and exceptions of the config file, into the policy's rules.
+func (o *updateOptions) rules(c *config.Config, now time.Time) (policy.Rules, error) {
+	level, age, err := limits(o.level, o.minAge)
+	if err != nil {
+		return policy.Rules{}, err
+	}
+	r := policy.Rules{
+		Level: level, LevelBy: policy.LevelBy(o.levelBy), Only: o.only, SecurityOnly: o.securityOnly, MinAge: age,
+		Phased: policy.Phased(o.phased), MachineID: machineID, Now: now,
+	}
+	for _, glob := range o.hold {
+		r.Hold = append(r.Hold, policy.HoldRule{Glob: glob, Reason: "--hold " + glob})
+	}
+	for _, h := range c.Hold {
+		until, err := h.UntilTime()
+		if err != nil {
+			return policy.Rules{}, usagef("config file: hold %s: %w", h.Name, err)
+		}
+		r.Hold = append(r.Hold, policy.HoldRule{Glob: h.Name, Until: until, Reason: h.Reason})
+	}
+	for _, x := range c.Rules {
+		level, age, err := limits(x.Level, x.MinAge)
+		if err != nil {
+			return policy.Rules{}, err
+		}
+		r.Packages = append(r.Packages, policy.PackageRule{Glob: x.Match, Level: level, MinAge: age})
+	}
+	if err := r.Validate(); err != nil {
+		return policy.Rules{}, usagef("%w", err)
+	}
+	return r, nil
+}
+
+// machineID stands for this program in the lottery of phased updates: the same for every run and machine, so that the
+// same plan comes out everywhere.
+const machineID = "nanopatch"
+
+// limits reads a level and an age, "" for none.
+func limits(level, minAge string) (version.Level, time.Duration, error) {
+	var l version.Level
+	if level != "" {
+		var err error
+		if l, err = version.ParseLevel(level); err != nil {
+			return 0, 0, usagef("%w", err)
+		}
+	}
+	age, err := config.ParseAge(minAge)
+	if err != nil {
+		return 0, 0, usagef("minimum age: %w", err)
+	}
+	return l, age, nil
+}
+
+// keyOptions name the key that signs, and whether to sign at all.
+type keyOptions struct {
+	key             string
+	noSign          bool
+	noAttest        bool
+	signatureFormat string
+}
+
+func (o *keyOptions) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.key, "key", "", "private key file to sign with; its password is in COSIGN_PASSWORD")
+	f.BoolVar(&o.noSign, "no-sign", false, "publish without a signature")
+	f.BoolVar(&o.noAttest, "no-attest", false, "publish without attestations")
+	f.StringVar(&o.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle")
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
+	"github.com/nanopatch/nanopatch/rebuild/image"
+	"github.com/nanopatch/nanopatch/sbom/generate"
+	"github.com/nanopatch/nanopatch/sbom/report"
+)
+
+func newSBOMCmd(g *globalOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sbom IMAGE",
+		Short: "Make the SBOM of an image, every package with the layer it lives in",
+		Long: `Make the SBOM of an image, every package with the layer it lives in. The same image gives
+the same document, byte for byte. Of an index, choose one platform.
+
+` + ExitHelp,
+		Example: `  nanopatch sbom registry.example/base:12
+  nanopatch sbom oci:image:latest -o spdx-json=sbom.spdx.json -o table`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error { return g.sbom(cmd.Context(), a[0]) },
+	}
+}
+
+func (g *globalOptions) sbom(ctx context.Context, source string) error {
+	formats := []string{"table", "json", "markdown"}
+	for _, f := range generate.Formats() {
+		formats = append(formats, string(f))
+	}
+	outs, err := parseOutputs(g.outputs, formats, "table")
+	if err != nil {
+		return err
+	}
+	s, closeSession, err := g.open()
+	if err != nil {
+		return err
+	}
+	defer closeSession() //nolint:errcheck // only temporary files are left
+	doc, err := g.imageDocument(ctx, s, source)
+	if err != nil {
+		return err
+	}
+	return write(g.env, outs, sbomPrinters(doc, g.colour(g.env.Stdout)))
+}
+
+// imageDocument makes the SBOM of the one image that a name and --platform choose.
+func (g *globalOptions) imageDocument(ctx context.Context, s *pipeline.Session, source string) (*generate.Document, error) {
+	img, err := g.oneImage(ctx, s, source)
+	if err != nil {
+		return nil, err
+	}
+	return s.Document(ctx, source, img.Image)
+}
+
+// oneImage opens the one image that a name and --platform choose.
+func (g *globalOptions) oneImage(ctx context.Context, s *pipeline.Session, source string) (*image.PlatformImage, error) {
+	ref, err := image.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	platforms, err := image.ParsePlatforms(g.platforms)
+	if err != nil {
+		return nil, err
+	}
+	src, err := s.OpenImage(ctx, ref, platforms)
+	if err != nil {
+		return nil, err
+	}
+	if len(src.Images) != 1 {
+		names := ""
+		for _, pi := range src.Images {
+			names += " " + pi.Platform.String()
+		}
+		return nil, usagef("%s is for several platforms; choose one with --platform:%s", source, names)
+	}
+	return &src.Images[0], nil
+}
+
+func sbomPrinters(doc *generate.Document, colour bool) map[string]printer {
+	printers := map[string]printer{
+		"table":    func(w io.Writer) error { return report.SBOMTable(w, doc.Image, doc.Packages, colour) },
+		"markdown": func(w io.Writer) error { return report.SBOMMarkdown(w, doc.Image, doc.Packages) },
+		"json":     func(w io.Writer) error { return report.SBOMJSON(w, doc.Image, doc.Packages) },
+	}
+	for _, f := range generate.Formats() {
+		printers[string(f)] = func(w io.Writer) error { return doc.Encode(w, f) }
+	}
+	return printers
+}

@@ -1,0 +1,124 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/nanopatch/nanopatch/rebuild"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/rootfs"
+	"github.com/nanopatch/nanopatch/rebuild/version"
+	"github.com/nanopatch/nanopatch/sbom/diff"
+	"github.com/nanopatch/nanopatch/sbom/generate"
+)
+
+// document catalogs an image over its merged layers. Its time is the image's own, so that the same image has the same
+// document on any day.
+func (s *Session) document(ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack) (*generate.Document, error) {
+	described, err := generate.Describe(ref, img)
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading the config of %s: %w", ref, err)
+	}
+	doc, err := s.documents.Generate(ctx, described, tree{stack.Top()}, config.Created.Time)
+	if err != nil {
+		return nil, fmt.Errorf("making the SBOM of %s: %w", ref, err)
+	}
+	return doc, nil
+}
+
+// Document opens one platform's image and catalogs it.
+func (s *Session) Document(ctx context.Context, ref string, img v1.Image) (*generate.Document, error) {
+	done := s.stage("index")
+	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	done(count(stack.Len(), "layer"))
+	done = s.stage("sbom")
+	doc, err := s.document(ctx, ref, img, stack)
+	if err != nil {
+		return nil, err
+	}
+	done(count(len(doc.Packages), "package"))
+	return doc, nil
+}
+
+// side is a document as one side of a comparison.
+func side(doc *generate.Document) diff.Side {
+	return diff.Side{Image: doc.Image, Packages: doc.Packages}
+}
+
+// Compare compares the packages of two documents.
+func Compare(older, newer *generate.Document) *diff.Diff {
+	return diff.Compare(side(older), side(newer), versions{})
+}
+
+// gate holds the difference against the plan: every planned update exactly once, and nothing else but what lies in the
+// files of an updated package.
+func gate(d *diff.Diff, job *rebuild.Job) (*diff.Diff, error) {
+	planned := make([]diff.Planned, 0, len(job.Plan.Updates))
+	for _, u := range job.Plan.Updates {
+		planned = append(planned, diff.Planned{Type: u.Type, Name: u.Name, Arch: u.Arch, From: u.From, To: u.To})
+	}
+	return d.Gate(planned, func(paths []string) (string, bool) {
+		because := ""
+		for _, p := range paths {
+			update, ok := job.Because(p)
+			if !ok {
+				return "", false
+			}
+			because = update
+		}
+		return because, len(paths) > 0
+	})
+}
+
+var errUnordered = errors.New("the order of these versions is not known")
+
+// versions orders the versions of the package types that rebuild knows.
+type versions struct{}
+
+// Compare implements diff.Versions.
+func (versions) Compare(kind, a, b string) (int, error) {
+	if kind != "deb" {
+		return 0, errUnordered
+	}
+	return version.Deb.Compare(a, b)
+}
+
+// Level implements diff.Versions.
+func (versions) Level(kind, from, to string) string {
+	if kind != "deb" {
+		return ""
+	}
+	return version.Deb.Level(from, to).String()
+}
+
+// encode renders a document for an attestation.
+func encode(doc *generate.Document, format generate.Format) ([]byte, error) {
+	var b bytes.Buffer
+	if err := doc.Encode(&b, format); err != nil {
+		return nil, fmt.Errorf("encoding the SBOM of %s: %w", doc.Image.Ref, err)
+	}
+	return b.Bytes(), nil
+}
+
+// updated lists a plan's updates in one line: "libssl3 3.0.17-1 → 3.0.19-1, …".
+func updated(p *plan.Plan) string {
+	switch n := len(p.Updates); n {
+	case 0:
+		return "nothing to do"
+	case 1:
+		return p.Updates[0].Name + " " + p.Updates[0].From + " → " + p.Updates[0].To
+	default:
+		return fmt.Sprintf("%s %s → %s and %d more", p.Updates[0].Name, p.Updates[0].From, p.Updates[0].To, n-1)
+	}
+}

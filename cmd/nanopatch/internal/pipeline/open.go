@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/nanopatch/nanopatch/rebuild"
+	"github.com/nanopatch/nanopatch/rebuild/image"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/policy"
+)
+
+// Updates says which updates are wanted, and where from.
+type Updates struct {
+	Rules                  policy.Rules
+	Repositories, Keyrings []string
+	Edits                  plan.Options
+	// Locked, where set, is obeyed instead.
+	Locked *plan.Lock
+}
+
+// Planned is a source with a plan for each of its chosen platforms.
+type Planned struct {
+	Source *image.Source
+	// Jobs are in the order of Source.Images.
+	Jobs []*rebuild.Job
+}
+
+// Plans are the plans as documents.
+func (p *Planned) Plans() []*plan.Plan {
+	plans := make([]*plan.Plan, len(p.Jobs))
+	for i, j := range p.Jobs {
+		plans[i] = j.Plan
+	}
+	return plans
+}
+
+// Empty tells whether no platform has an update.
+func (p *Planned) Empty() bool {
+	for _, j := range p.Jobs {
+		if !j.Plan.Empty() {
+			return false
+		}
+	}
+	return true
+}
+
+// OpenImage opens what a reference names.
+func (s *Session) OpenImage(ctx context.Context, ref image.Ref, platforms []v1.Platform) (*image.Source, error) {
+	done := s.stage("open")
+	src, err := s.images.Open(ctx, ref, platforms...)
+	if err != nil {
+		return nil, err
+	}
+	done(fmt.Sprintf("%s, %s", src.Descriptor.Digest, count(len(src.Images), "platform")))
+	return src, nil
+}
+
+// Plan opens an image and plans its rebuild.
+func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platform, u Updates) (*Planned, error) {
+	src, err := s.OpenImage(ctx, ref, platforms)
+	if err != nil {
+		return nil, err
+	}
+	if u.Locked != nil && u.Locked.Source != src.Descriptor.Digest {
+		return nil, fmt.Errorf("%w: it is for %s, the source is %s", plan.ErrLock, u.Locked.Source, src.Descriptor.Digest)
+	}
+	done := s.stage("plan")
+	p := &Planned{Source: src}
+	updates, held := 0, 0
+	for _, pi := range src.Images {
+		job, err := s.planOne(ctx, src, pi, u)
+		if err != nil {
+			return nil, err
+		}
+		p.Jobs = append(p.Jobs, job)
+		updates += len(job.Plan.Updates)
+		held += len(job.Plan.Held)
+	}
+	done(fmt.Sprintf("%s, %d held", count(updates, "update"), held))
+	return p, nil
+}
+
+func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.PlatformImage, u Updates) (*rebuild.Job, error) {
+	opts := s.readOptions()
+	opts.Rules, opts.Repositories, opts.Keyrings, opts.Edits = u.Rules, u.Repositories, u.Keyrings, u.Edits
+	if u.Locked != nil {
+		lock, err := u.Locked.For(pi.Descriptor.Digest)
+		if err != nil {
+			return nil, err
+		}
+		opts.Lock = lock
+	}
+	name := plan.Image{Ref: src.Ref.String(), Digest: pi.Descriptor.Digest, Platform: pi.Platform.String()}
+	job, err := rebuild.Plan(ctx, pi.Image, name, opts)
+	if err != nil {
+		return nil, fmt.Errorf("planning %s (%s): %w", src.Ref, pi.Platform.String(), err)
+	}
+	return job, nil
+}
+
+// Explain finds out where a package or path of an image comes from.
+func (s *Session) Explain(ctx context.Context, img v1.Image, what string) (*rebuild.Explanation, error) {
+	done := s.stage("index")
+	stack, layers, err := rebuild.Read(ctx, img, s.readOptions())
+	if err != nil {
+		return nil, err
+	}
+	done(count(stack.Len(), "layer"))
+	return rebuild.Explain(stack, layers, what)
+}
+
+func (s *Session) readOptions() rebuild.Options {
+	return rebuild.Options{Store: s.layers, Client: s.packages, Now: s.cfg.Now, Logger: s.cfg.Logger}
+}
+
+// count is "1 update", "2 updates".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
+	"github.com/nanopatch/nanopatch/rebuild"
+	"github.com/nanopatch/nanopatch/rebuild/image"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/sbom/generate"
+)
+
+// Config is what all stages share. Every field but InsecureRegistries, CACert and Logger must be set.
+type Config struct {
+	CacheDir           string
+	InsecureRegistries []string
+	// CACert is a PEM file of further certificate authorities.
+	CACert   string
+	Version  string
+	Now      func() time.Time
+	Progress term.Progress
+	Logger   *slog.Logger
+}
+
+// Session is one run of the program.
+type Session struct {
+	cfg       Config
+	images    *image.Client
+	packages  *pkgrepo.Client
+	layers    *layer.Store
+	documents *generate.Generator
+
+	mu      sync.Mutex
+	seconds map[string]float64
+}
+
+// keepID names what the index of a layer keeps; it changes when that does, so that old indexes are not used.
+const keepID = "1"
+
+// Open sets up a run. Nothing is asked of the network yet.
+func Open(cfg Config) (*Session, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{cfg: cfg, seconds: make(map[string]float64)}
+	var err error
+	agent := "nanopatch/" + cfg.Version
+	s.images, err = image.New(image.Options{
+		InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := authorities(cfg.CACert)
+	if err != nil {
+		return nil, err
+	}
+	s.packages, err = pkgrepo.New(pkgrepo.Options{
+		Dir: filepath.Join(cfg.CacheDir, "packages"), Now: cfg.Now, Transport: pkgrepo.NewTransport(tlsConfig),
+		UserAgent: agent, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.layers, err = layer.OpenStore(filepath.Join(cfg.CacheDir, "layers"), layer.StoreOptions{
+		Keep: wants, KeepID: keepID, KeepBlobs: true, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.documents = generate.New(generate.Options{ToolVersion: cfg.Version, Logger: cfg.Logger})
+	return s, nil
+}
+
+// Close removes the run's temporary files.
+func (s *Session) Close() error { return s.layers.Close() }
+
+// Repository is the place that a reference names.
+func (s *Session) Repository(ref image.Ref) (image.Repository, error) {
+	return s.images.Repository(ref)
+}
+
+// wants tells which files' content the index of a layer keeps: the package database's, and what the SBOM's catalogers
+// may read.
+func wants(e *layer.Entry, head []byte) bool {
+	return rebuild.Wants(e.Path) || generate.Wants(e.Path, e.Mode, e.Size, head)
+}
+
+// stage begins a stage; the function returned ends it. A stage that runs for several images adds up.
+func (s *Session) stage(name string) func(detail string) {
+	done := s.cfg.Progress.Stage(name)
+	start := s.cfg.Now()
+	return func(detail string) {
+		took := s.cfg.Now().Sub(start).Seconds()
+		s.mu.Lock()
+		s.seconds[name] += took
+		s.mu.Unlock()
+		done(detail)
+	}
+}
+
+// authorities is the system's certificate authorities with those of a PEM file; nil where no file is named.
+func authorities(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // no configuration is what the transport's default stands for
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --ca-cert: %w", image.ErrUsage, err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%w: --ca-cert %s: no certificate in it", image.ErrUsage, file)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// ErrNotVerified says that what was written, or what was asked to be verified, does not hold.
+var ErrNotVerified = errors.New("verification failed")

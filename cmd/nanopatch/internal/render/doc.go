@@ -1,0 +1,13 @@
+// Package render shows plans, results and explanations to people: as tables on a terminal, as markdown in a pull
+// request. The JSON forms are the documents themselves.
+//
+// # Guarantees
+//
+// Every update, hold and unmanaged package of the document is shown, with its reason; nothing is summarised away.
+// Text that comes out of an image is cut to one line and freed of control characters before it reaches a terminal.
+//
+// # Why this way
+//
+// One list of sections is built from a document and written by one writer for tables and one for markdown, so that the
+// two never say different things.
+package render

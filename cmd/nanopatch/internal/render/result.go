@@ -1,0 +1,57 @@
+package render
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+)
+
+// ResultTable shows a rebuild's result on a terminal.
+func ResultTable(w io.Writer, r *pipeline.Result, colour bool) error {
+	return asTables(w, resultSections(r), colour)
+}
+
+// ResultMarkdown shows a rebuild's result in markdown.
+func ResultMarkdown(w io.Writer, r *pipeline.Result) error { return asMarkdown(w, resultSections(r)) }
+
+func resultSections(r *pipeline.Result) []section {
+	line := fmt.Sprintf("%s@%s", r.Image.Ref, r.Image.Digest)
+	if !r.Changed() {
+		line += ": nothing to update, the image is the source itself"
+	}
+	all := []section{{title: line}}
+	for _, p := range r.Platforms {
+		if len(r.Platforms) > 1 {
+			all = append(all, section{title: "\n" + p.Platform})
+		}
+		all = append(all, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), appliedLayers(p))
+	}
+	signed := section{title: "Signed", columns: []string{"statement", "referrer"}}
+	if r.Signature != nil {
+		signed.add("signature", r.Signature.Digest.String())
+	}
+	for _, a := range r.Attestations {
+		signed.add(a.PredicateType, a.Digest.String())
+	}
+	moved := section{title: fmt.Sprintf("\nMoved: %s pulled, %s pushed, %d mounted, %s of packages, %s of repository indexes.",
+		Size(r.Bytes.Pulled), Size(r.Bytes.Pushed), r.Bytes.Mounted, Size(r.Bytes.Artifacts), Size(r.Bytes.Repository))}
+	all = append(all, signed)
+	for _, n := range r.Notes {
+		all = append(all, section{title: "Note: " + clean(n)})
+	}
+	return append(all, moved)
+}
+
+func appliedLayers(p pipeline.PlatformResult) section {
+	s := section{title: "Layers", columns: []string{"layer", "action", "old digest", "new digest", "old size", "new size"}}
+	for _, l := range p.Layers {
+		after, size := "same", ""
+		if l.Action == plan.Rewrite {
+			after, size = short(l.NewDigest.Hex), Size(l.NewSize)
+		}
+		s.add(fmt.Sprint(l.Index), string(l.Action), short(l.OldDigest.Hex), after, Size(l.OldSize), size)
+	}
+	return s
+}

@@ -1,0 +1,122 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// section is a titled table, or a line of text where it has no columns.
+type section struct {
+	title   string
+	columns []string
+	rows    [][]string
+}
+
+func (s *section) add(cells ...string) {
+	for i, c := range cells {
+		cells[i] = clean(c)
+	}
+	s.rows = append(s.rows, cells)
+}
+
+// clean makes text from an image safe to print: one line, no control characters, at most 200 runes.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, s)
+	const most = 200
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
+// asTables writes sections for a terminal.
+func asTables(w io.Writer, sections []section, colour bool) error {
+	for _, s := range sections {
+		if s.columns == nil {
+			if _, err := fmt.Fprintln(w, s.title); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(s.rows) == 0 {
+			continue
+		}
+		t := table.NewWriter()
+		style := table.StyleLight
+		style.Options = table.OptionsNoBordersAndSeparators
+		style.Format.Header = text.FormatDefault
+		t.SetStyle(style)
+		t.AppendHeader(row(s.columns))
+		for _, r := range s.rows {
+			t.AppendRow(row(r))
+		}
+		t.SuppressTrailingSpaces()
+		if _, err := fmt.Fprintf(w, "\n%s\n%s\n", bold(s.title, colour), t.Render()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bold(s string, colour bool) string {
+	if !colour {
+		return s
+	}
+	return "\x1b[1m" + s + "\x1b[0m"
+}
+
+func row(cells []string) table.Row {
+	r := make(table.Row, len(cells))
+	for i, c := range cells {
+		r[i] = c
+	}
+	return r
+}
+
+// asMarkdown writes sections for a pull request or a job summary.
+func asMarkdown(w io.Writer, sections []section) error {
+	for _, s := range sections {
+		if s.columns == nil {
+			if _, err := fmt.Fprintf(w, "%s\n", escape(s.title)); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(s.rows) == 0 {
+			continue
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "\n### %s\n\n| %s |\n|%s\n", escape(s.title), strings.Join(s.columns, " | "), strings.Repeat("---|", len(s.columns)))
+		for _, r := range s.rows {
+			b.WriteString("|")
+			for _, c := range r {
+				b.WriteString(" " + escape(c) + " |")
+			}
+			b.WriteString("\n")
+		}
+		if _, err := io.WriteString(w, b.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// escape keeps text from being read as markdown or HTML.
+func escape(s string) string {
+	return strings.NewReplacer(
+		"\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]",
+	).Replace(s)
+}

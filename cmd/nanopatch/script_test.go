@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nanopatch/nanopatch/testdata/fixture"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"nanopatch": main})
+}
+
+// TestScripts runs the program as users do. Each script finds, beside its own files:
+//
+//	oci:image:old   the hermetic twin of the Debian image
+//	oci:multi:old   an index of it for amd64 and arm64
+//	$REGISTRY       a registry with the referrers API, which holds the first as $REGISTRY/base:old
+//	$REPO $SECURITY $KEYRING   the twin's repositories and their key
+//
+// and the command `exits CODE nanopatch …`, which checks the exit code.
+func TestScripts(t *testing.T) {
+	twin, err := fixture.NewTwin(t.Context(), t.TempDir(), fixture.TwinOptions{Archs: []string{"amd64", "arm64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:   filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error { return setUp(env, twin) },
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "count": countLines},
+	})
+}
+
+func setUp(env *testscript.Env, twin *fixture.Twin) error {
+	if err := fixture.WriteLayout(filepath.Join(env.WorkDir, "image"), "old", twin.Images[0]); err != nil {
+		return err
+	}
+	if err := fixture.WriteLayoutIndex(filepath.Join(env.WorkDir, "multi"), "old", twin.Images...); err != nil {
+		return err
+	}
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	env.Defer(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	if err := push(host+"/base:old", twin.Images[0]); err != nil {
+		return err
+	}
+	env.Setenv("REGISTRY", host)
+	env.Setenv("REPO", twin.Repository)
+	env.Setenv("SECURITY", fixture.SecurityMirror(twin.Repository))
+	env.Setenv("KEYRING", twin.Keyring)
+	env.Setenv("COSIGN_PASSWORD", "script password")
+	env.Setenv("NANOPATCH_CACHE_DIR", filepath.Join(env.WorkDir, ".cache"))
+	env.Setenv("HOME", env.WorkDir)
+	return nil
+}
+
+func push(ref string, img v1.Image) error {
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		return err
+	}
+	return remote.Write(r, img)
+}
+
+// exits runs a command and checks the code it ends with.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND …")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// countLines checks how many lines of a file contain a text.
+func countLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: count N TEXT FILE")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[2]))
+	ts.Check(err)
+	got := 0
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, args[1]) {
+			got++
+		}
+	}
+	if got != want {
+		ts.Fatalf("%d lines of %s contain %q, want %d", got, args[2], args[1], want)
+	}
+}
