@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 )
 
@@ -41,11 +43,7 @@ func TestAgainstApt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want []string
-			for _, u := range d.Updates {
-				want = append(want, fmt.Sprintf("%s %s", u.From.Name, u.To.Version))
-			}
-			slices.Sort(want)
+			want := upgradeNames(d)
 			if strings.HasPrefix(name, "one of two") && len(got) == len(want) {
 				return // there is no greatest set, and apt's preference is another one
 			}
@@ -54,6 +52,85 @@ func TestAgainstApt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func upgradeNames(d *Decision) []string {
+	var all []string
+	for _, u := range d.Updates {
+		all = append(all, u.From.Name+" "+u.To.Version)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Random worlds, too. Where several sets of updates are possible and none contains all others, apt has its own taste.
+func TestRandomWorldsAgainstApt(t *testing.T) {
+	apt, err := exec.LookPath("apt-get")
+	if err != nil {
+		t.Skip("apt-get is not installed")
+	}
+	const wanted = 50
+	worlds := rapid.Custom(genWorld)
+	tried, matters := 0, 0
+	for seed := 0; tried < wanted; seed++ {
+		in := worlds.Example(seed)
+		r := &relations{scheme: in.Scheme, native: in.Arch}
+		if len(in.Installed) == 0 || len(broken(r, in.Installed)) > 0 {
+			continue // apt-get upgrades nothing where something is broken
+		}
+		tried++
+		forApt(&in)
+		d, err := Decide(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, refused := aptUpgrade(t, apt, in)
+		want := upgradeNames(d)
+		if refused != "" || !slices.Equal(got, want) && hasGreatest(t, &in, d) {
+			t.Errorf("apt-get upgrades %q, this package %q, of\n%s%s", got, want, spellWorld(&in), refused)
+		}
+		matters += len(want)
+	}
+	if matters < wanted/2 {
+		t.Errorf("only %d updates in all: this test tests little", matters)
+	}
+}
+
+// forApt leaves out of a world what one repository for apt cannot express.
+func forApt(in *Input) {
+	anyArch := func(p *ecosystem.Package) {
+		for i := range p.Conflicts {
+			if p.Conflicts[i].Arch == "any" {
+				p.Conflicts[i].Arch = ""
+			}
+		}
+	}
+	for i := range in.Installed {
+		anyArch(&in.Installed[i])
+		for k := range in.Candidates[in.Installed[i].Key] {
+			c := &in.Candidates[in.Installed[i].Key][k]
+			c.Priority = 500
+			anyArch(&c.Package)
+		}
+	}
+}
+
+// hasGreatest tells whether all possible sets of updates together are one, by trying them all.
+func hasGreatest(t *testing.T, in *Input, d *Decision) bool {
+	chosen, _ := checkConsistent(t, in, d)
+	r := &relations{scheme: in.Scheme, native: in.Arch}
+	was := broken(r, in.Installed)
+	possible := func(set int) bool {
+		updated := func(i int) bool { return set>>i&1 == 1 }
+		return worse(was, broken(r, ends(chosen, updated)), updatedOf(chosen, updated)) == ""
+	}
+	all := 0
+	for set := range 1 << len(chosen) {
+		if possible(set) {
+			all |= set
+		}
+	}
+	return possible(all)
 }
 
 var inst = regexp.MustCompile(`(?m)^Inst ([^ :]+)(?::\S+)? \[\S+\] \((\S+)`)
