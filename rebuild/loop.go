@@ -51,6 +51,7 @@ type loop struct {
 
 func (l *loop) run(ctx context.Context) error {
 	for round := 1; ; round++ {
+		dated := len(l.payloads)
 		decision, err := l.decide()
 		if err != nil {
 			return err
@@ -60,7 +61,9 @@ func (l *loop) run(ctx context.Context) error {
 			return err
 		}
 		l.job.opts.logger().DebugContext(ctx, "planned", "round", round, "updates", len(decision.Updates), "newHolds", len(holds))
-		if len(holds) == 0 {
+		// How old a package is shows only in its file: with new files at hand the policy must look again.
+		settled := len(l.payloads) == dated || !l.job.opts.Rules.NeedsDates()
+		if len(holds) == 0 && settled {
 			return l.describe(decision)
 		}
 		if err := l.hold(holds); err != nil {
@@ -69,9 +72,9 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// hold records new holds. One that is there already would mean that the loop does not move on.
+// hold records new holds. Were they all there already, the loop would not move on.
 func (l *loop) hold(holds []*ecosystem.HoldError) error {
-	grown := false
+	grown := len(holds) == 0
 	for _, h := range holds {
 		if l.holds[h.Package] == nil {
 			l.holds[h.Package] = h

@@ -2,6 +2,7 @@ package rebuild_test
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -156,7 +157,52 @@ func layerDigests(t *testing.T, img v1.Image) []v1.Hash {
 	return digests
 }
 
-// TestHoldReopensDependencies: an update whose package file cannot be had is held, and so is what needs it.
+// TestMinAge: how old a package is shows only in its file, so the plan is made again once the files are at hand.
+func TestMinAge(t *testing.T) {
+	twin := newTwin(t)
+	opts := options(t, twin)
+	opts.Rules.Now, opts.Rules.MinAge = day, 100*365*24*time.Hour
+	p := planTwin(t, twin, opts).Plan
+	if !p.Empty() {
+		t.Errorf("%d updates younger than a hundred years", len(p.Updates))
+	}
+	young := 0
+	for _, h := range p.Held {
+		if h.Reason == ecosystem.ReasonMinAge {
+			young++
+		}
+	}
+	if young == 0 {
+		t.Errorf("nothing is held for its age: %+v", p.Held)
+	}
+}
+
+// TestNoArtifact: an update whose package file is gone is held, what needs it too, and the rest ships.
+func TestNoArtifact(t *testing.T) {
+	twin := newTwin(t)
+	files, err := filepath.Glob(filepath.Join(twin.Repository, "pool", "*", "*", "*", "np-libssl3_3.0.22*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no np-libssl3 in the pool: %v", err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := planTwin(t, twin, options(t, twin)).Plan
+	reasons := map[string]ecosystem.Reason{}
+	for _, h := range p.Held {
+		reasons[h.Name] = h.Reason
+	}
+	if reasons["np-libssl3"] != ecosystem.ReasonNoArtifact || reasons["np-openssl"] != ecosystem.ReasonDependency {
+		t.Errorf("held: %v", reasons)
+	}
+	if p.Empty() {
+		t.Error("the rest does not ship")
+	}
+}
+
+// TestHoldEverything: nothing selected is nothing to do, and every hold says so.
 func TestHoldEverything(t *testing.T) {
 	twin := newTwin(t)
 	opts := options(t, twin)

@@ -78,7 +78,6 @@ func TestRandomWorldsAgainstApt(t *testing.T) {
 		if len(in.Installed) == 0 || len(broken(r, in.Installed)) > 0 {
 			continue // apt-get upgrades nothing where something is broken
 		}
-		tried++
 		forApt(&in)
 		d, err := Decide(in)
 		if err != nil {
@@ -86,8 +85,12 @@ func TestRandomWorldsAgainstApt(t *testing.T) {
 		}
 		got, refused := aptUpgrade(t, apt, in)
 		want := upgradeNames(d)
-		if refused != "" || !slices.Equal(got, want) && hasGreatest(t, &in, d) {
-			t.Errorf("apt-get upgrades %q, this package %q, of\n%s%s", got, want, spellWorld(&in), refused)
+		if refused != "" { // two architectures of a package that is not Multi-Arch: same
+			continue
+		}
+		tried++
+		if !slices.Equal(got, want) && hasGreatest(t, &in, d) {
+			t.Errorf("apt-get upgrades %q, this package %q, of\n%s", got, want, spellWorld(&in))
 		}
 		matters += len(want)
 	}
@@ -138,7 +141,10 @@ var inst = regexp.MustCompile(`(?m)^Inst ([^ :]+)(?::\S+)? \[\S+\] \((\S+)`)
 // aptUpgrade asks for what apt-get would do on a system made up in a directory.
 func aptUpgrade(t *testing.T, apt string, in Input) (upgrades []string, refused string) {
 	root := t.TempDir()
-	for _, dir := range []string{"etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg", "repo"} {
+	for _, dir := range []string{
+		"etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial",
+		"var/lib/dpkg", "repo",
+	} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +203,8 @@ func control(b *bytes.Buffer, p ecosystem.Package, more string) {
 			fmt.Fprintf(b, "%s: %s\n", field, strings.Join(strings.Split(aptSpell(rels), " | "), ", "))
 		}
 	}
-	fmt.Fprintf(b, "Package: %s\nArchitecture: %s\nVersion: %s\nMaintainer: x <x@example.org>\nDescription: x\n%s\n", p.Name, p.Arch, p.Version, more)
+	fmt.Fprintf(b, "Package: %s\nArchitecture: %s\nVersion: %s\n", p.Name, p.Arch, p.Version)
+	fmt.Fprintf(b, "Maintainer: x <x@example.org>\nDescription: x\n%s\n", more)
 	if p.MultiArch != "" {
 		fmt.Fprintf(b, "Multi-Arch: %s\n", p.MultiArch)
 	}

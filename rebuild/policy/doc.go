@@ -11,8 +11,8 @@
 //
 // # Guarantees
 //
-//   - Every installed package ends in exactly one place: it is in Updates, in Held, in Unmanaged, or nothing newer is
-//     on offer for it. Nothing is dropped silently.
+//   - Every installed package ends in exactly one place: it is in Updates, in Held, in Unmanaged, or nothing is on
+//     offer that apt would take for an update. Nothing is dropped silently.
 //   - Every requirement and conflict that the installed packages respected is respected by the result. What was broken
 //     before (distroless images name dependencies that are not there) may stay broken and holds nothing back.
 //   - The set of updates is the greatest: no further update could be added to it without breaking something. Where

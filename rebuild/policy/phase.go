@@ -48,11 +48,11 @@ func seedSeq(text string) uint32 {
 		b[(k+p)%n] += r
 		switch {
 		case k == 0:
-			r += uint32(s) //nolint:gosec // modulo 2^32, as the standard says
+			r += uint32(s)
 		case k <= s:
-			r += uint32(k%n) + uint32(int32(int8(text[k-1]))) //nolint:gosec // char is signed
+			r += uint32(k%n) + uint32(int32(int8(text[k-1])))
 		default:
-			r += uint32(k % n) //nolint:gosec // less than 4
+			r += uint32(k % n)
 		}
 		b[(k+q)%n] += r
 		b[k%n] = r
@@ -60,7 +60,7 @@ func seedSeq(text string) uint32 {
 	for k := m; k < m+n; k++ {
 		r := 1566083941 * mix(b[k%n]+b[(k+p)%n]+b[(k+n-1)%n])
 		b[(k+p)%n] ^= r
-		r -= uint32(k % n) //nolint:gosec // less than 4
+		r -= uint32(k % n)
 		b[(k+q)%n] ^= r
 		b[k%n] = r
 	}

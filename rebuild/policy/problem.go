@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -83,7 +84,7 @@ func (p *problem) provide(name string, i int) {
 func (p *problem) wanted(i int) bool { return p.chosen[i].pick != nil }
 
 // states are the states that a package may end in.
-func (p *problem) states(i int) func(func(state) bool) {
+func (p *problem) states(i int) iter.Seq[state] {
 	return func(yield func(state) bool) {
 		_ = yield(before) && p.wanted(i) && yield(after)
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,11 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules: %w", err)
 	}
 	return nil
+}
+
+// NeedsDates tells whether a decision depends on when package files were built.
+func (r *Rules) NeedsDates() bool {
+	return r.MinAge > 0 || slices.ContainsFunc(r.Packages, func(p PackageRule) bool { return p.MinAge > 0 })
 }
 
 func validLimits(l version.Level, age time.Duration) error {

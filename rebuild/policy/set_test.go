@@ -137,6 +137,14 @@ func setCases() map[string]setCase {
 			[]string{"a 1", "b 1"}, []string{"stable a 1.1 needs: b (<= 1)", "security b 1.1"}, "",
 			[]string{"update b 1 -> 1.1 (patch) security", "held a 1 -> 1.1, dependency: needs b (<= 1), which goes to 1.1"},
 		},
+		"one of two that exclude each other, where a third needs both": {
+			[]string{"a 1", "b 1", "c 1"},
+			[]string{"stable a 1.1 needs: b (>= 1.1), c (>= 1.1)", "stable b 1.1 conflicts: c (>> 1)", "stable c 1.1"}, "",
+			[]string{
+				"update b 1 -> 1.1 (patch)", "held a 1 -> 1.1, dependency: needs c (>= 1.1), which stays at 1 (held: dependency)",
+				"held c 1 -> 1.1, dependency: b conflicts with c (> 1) and goes to 1.1",
+			},
+		},
 		"a ring of updates goes together": {
 			[]string{"a 1 needs: b (= 1)", "b 1 needs: c (= 1)", "c 1 needs: a (= 1)"},
 			[]string{"stable a 1.1 needs: b (= 1.1)", "stable b 1.1 needs: c (= 1.1)", "stable c 1.1 needs: a (= 1.1)"}, "",

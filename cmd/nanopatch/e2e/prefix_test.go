@@ -80,7 +80,10 @@ func prefix(t *testing.T, img v1.Image, n int) v1.Image {
 		t.Fatal(err)
 	}
 	out := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	short := &v1.ConfigFile{Architecture: config.Architecture, OS: config.OS, Created: config.Created, Config: config.Config}
+	short := &v1.ConfigFile{
+		Architecture: config.Architecture, OS: config.OS, Created: config.Created, Config: config.Config,
+		RootFS: v1.RootFS{Type: "layers"},
+	}
 	if out, err = mutate.ConfigFile(out, short); err != nil {
 		t.Fatal(err)
 	}
