@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -95,13 +93,4 @@ func (r *aptRepositories) Distro() plan.Distro {
 func (r *aptRepositories) EOL() (time.Time, bool) {
 	day, known := r.archive.EndOfLife()
 	return day, known && !r.now.Before(day)
-}
-
-// aptWants tells whether apt's configuration is read from a file: sources, preferences, keys, the distribution's name.
-func aptWants(p string) bool {
-	switch dir := path.Dir(p); {
-	case strings.HasPrefix(p, "etc/apt/"), dir == "usr/share/keyrings":
-		return true
-	}
-	return p == "etc/os-release" || p == "usr/lib/os-release" || p == "etc/debian_version"
 }

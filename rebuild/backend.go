@@ -8,6 +8,7 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apt"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 	"github.com/nanopatch/nanopatch/rebuild/version"
@@ -29,7 +30,7 @@ type backend struct {
 // backends lists the ecosystems in the order in which they are looked for.
 func backends() []backend {
 	return []backend{
-		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: aptWants, open: openAPT},
+		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, open: openAPT},
 	}
 }
 

@@ -26,8 +26,8 @@ const (
 	zstdLevel = zstd.SpeedDefault
 )
 
-// gzipWorkers bounds the blocks in flight, hence memory; four compress about as fast as one core inflates.
-const gzipWorkers = 4
+// gzipWorkers bounds the blocks in flight, hence memory; three compress about as fast as one core inflates.
+const gzipWorkers = 3
 
 // compress packs what is written to it, in the way that k says, into w.
 func (k compression) compress(w io.Writer) (compressor, error) {
@@ -38,7 +38,8 @@ func (k compression) compress(w io.Writer) (compressor, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making a gzip compressor: %w", err)
 		}
-		if err := z.SetConcurrency(gzipBlock, min(gzipWorkers, runtime.GOMAXPROCS(0))); err != nil {
+		// Besides the blocks that wait for their turn to be written there is always the one whose turn it is.
+		if err := z.SetConcurrency(gzipBlock, max(1, min(gzipWorkers, runtime.GOMAXPROCS(0))-1)); err != nil {
 			return nil, fmt.Errorf("making a gzip compressor: %w", err)
 		}
 		z.ModTime = time.Unix(0, 0) // zero in the header: no time (the zero Time would not be)

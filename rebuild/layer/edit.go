@@ -170,7 +170,7 @@ func (ed *editor) want(p string, e *Entry) (*edit, error) {
 // same tells whether replacing old by e would change anything that a runtime sees. It leaves names of users
 // aside, which runtimes do not read.
 func (e *Entry) same(old *Entry) bool {
-	return e.Type == old.Type && e.Mode == old.Mode && e.UID == old.UID && e.GID == old.GID &&
+	return e.Type == old.Type && (e.Mode^old.Mode)&0o7777 == 0 && e.UID == old.UID && e.GID == old.GID &&
 		e.Size == old.Size && e.SHA256 == old.SHA256 && e.Sparse == old.Sparse && e.ModTime.Equal(old.ModTime) &&
 		e.Linkname == old.Linkname && e.Devmajor == old.Devmajor && e.Devminor == old.Devminor &&
 		maps.Equal(e.records(), old.records())

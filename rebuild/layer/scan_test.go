@@ -197,6 +197,27 @@ func sparseArchives() map[string][]byte {
 	}
 }
 
+func TestNumeric(t *testing.T) {
+	for _, tt := range []struct {
+		field string
+		want  int64
+	}{
+		{"00000000017\x00", 15}, {"       17 \x00\x00", 15}, {strings.Repeat("\x00", 12), 0},
+		{"\x80" + strings.Repeat("\x00", 5) + "\x02\x80\x00\x00\x00\x00", 0x28000000000},
+		{"\x80" + strings.Repeat("\x00", 2) + "\x01" + strings.Repeat("\x00", 8), -1}, // 2^64
+		{"\xff" + strings.Repeat("\xff", 11), -1},                                     // negative
+		{"0000000009\x00\x00", -1},
+	} {
+		got, err := numeric([]byte(tt.field))
+		if err != nil {
+			got = -1
+		}
+		if got != tt.want {
+			t.Errorf("%q: %d, %v, want %d", tt.field, got, err, tt.want)
+		}
+	}
+}
+
 func TestScanSparse(t *testing.T) {
 	for name, b := range sparseArchives() {
 		t.Run(name, func(t *testing.T) {

@@ -347,7 +347,7 @@ func checkLayer(t *testing.T, m v1.Layer, kind compression, plain []byte, edits 
 }
 
 func TestCompressionIsTheSameOnEveryMachine(t *testing.T) {
-	plain := make([]byte, 5<<20)
+	plain := make([]byte, 3<<20+12345)
 	for i := range plain {
 		plain[i] = byte(i * i >> 9)
 	}
@@ -358,7 +358,7 @@ func TestCompressionIsTheSameOnEveryMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.CopyBuffer(onlyWriter{z}, io.LimitReader(bytes.NewReader(plain), 5<<20), make([]byte, write)); err != nil {
+		if _, err := io.CopyBuffer(onlyWriter{z}, io.LimitReader(bytes.NewReader(plain), int64(len(plain))), make([]byte, write)); err != nil {
 			t.Fatal(err)
 		}
 		if err := z.Close(); err != nil {
@@ -368,8 +368,8 @@ func TestCompressionIsTheSameOnEveryMachine(t *testing.T) {
 	}
 	for _, k := range []compression{gzipped, zstandard} {
 		want := pack(k, 1, 1<<20)
-		for _, procs := range []int{1, 2, 7} {
-			for _, write := range []int{777, 32 << 10, 3 << 20} {
+		for _, procs := range []int{1, 7} {
+			for _, write := range []int{777, 2 << 20} {
 				if !bytes.Equal(pack(k, procs, write), want) {
 					t.Errorf("compression %d differs with GOMAXPROCS=%d and writes of %d bytes", k, procs, write)
 				}

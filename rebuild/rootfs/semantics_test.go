@@ -86,6 +86,14 @@ func TestMergedTree(t *testing.T) {
 				"bin/@1 bin/tool=2@1 usr/?@0 usr/bin/?@0 usr/bin/ls=1@0",
 			},
 		},
+		"a link that the same layer removes leads nowhere from then on": {
+			[][]string{{"usr/bin/", "bin->usr/bin"}, {"bin/a=1", ".wh.bin", "bin/b=1"}},
+			[]string{"bin->usr/bin@0 usr/?@0 usr/bin/@0", "bin/?@1 bin/b=1@1 usr/?@0 usr/bin/@0 usr/bin/a=1@1"},
+		},
+		"a link that the same layer replaces leads nowhere from then on": {
+			[][]string{{"usr/bin/", "bin->usr/bin"}, {"bin/a=1", "bin/", "bin/b=1"}},
+			[]string{"bin->usr/bin@0 usr/?@0 usr/bin/@0", "bin/@1 bin/b=1@1 usr/?@0 usr/bin/@0 usr/bin/a=1@1"},
+		},
 		"a link to nowhere becomes a way when an entry takes it": {
 			[][]string{{"run->/var/run"}, {"run/pid=2"}},
 			[]string{"run->/var/run@0", "run->/var/run@0 var/?@1 var/run/?@1 var/run/pid=2@1"},

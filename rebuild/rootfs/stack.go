@@ -52,7 +52,7 @@ func (s *Stack) Layer(i int) *layer.Index { return s.layers[i] }
 
 // View returns the tree of the first n layers. It panics unless 0 <= n <= Len(), as slicing does.
 func (s *Stack) View(n int) *View {
-	_ = s.layers[:n]
+	_ = s.layers[:n:len(s.layers)]
 	return &View{stack: s, limit: n}
 }
 

@@ -160,7 +160,8 @@ func TestModesAndSpecialFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"null": "Dcrw-rw-rw-", "sda": "Drw-rw----", "pipe": "prw-------", "tmp": "dtrwxrwxrwx", "su": "ugrwxr-xr-x", "big": "-rw-r--r--", ".": "drwxr-xr-x",
+		"null": "Dcrw-rw-rw-", "sda": "Drw-rw----", "pipe": "prw-------", "tmp": "dtrwxrwxrwx", "su": "ugrwxr-xr-x",
+		"big": "-rw-r--r--", ".": "drwxr-xr-x",
 	} {
 		if i, err := s.Top().Stat(name); err != nil || i.Mode().String() != want {
 			t.Errorf("mode of %s: got %v, %v, want %s", name, i, err, want)
@@ -173,9 +174,9 @@ func TestModesAndSpecialFiles(t *testing.T) {
 		t.Errorf("content that the index did not keep: got %v, want ErrNotKept", err)
 	}
 	later := s.WithContent(func(i int, e *layer.Entry) (layer.File, error) {
-		return layer.Bytes([]byte(fmt.Sprint(i, e.Path))).Open()
+		return layer.Bytes([]byte(fmt.Sprint(i, " ", e.Path))).Open()
 	})
-	if b, err := later.Top().ReadFile("big"); string(b) != "0 big" && string(b) != "0big" || err != nil {
+	if b, err := later.Top().ReadFile("big"); string(b) != "0 big" || err != nil {
 		t.Errorf("content by WithContent: got %q, %v", b, err)
 	}
 }
@@ -221,7 +222,7 @@ func TestReadDirInSteps(t *testing.T) {
 	for {
 		es, err := d.ReadDir(2)
 		sizes = append(sizes, len(es))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 	}
@@ -266,5 +267,19 @@ func TestDirectoryBomb(t *testing.T) {
 	}
 	if _, err := New([]*layer.Index{x}); !errors.Is(err, errTooMany) {
 		t.Errorf("got %v, want %v", err, errTooMany)
+	}
+}
+
+func TestViewBounds(t *testing.T) {
+	s := newStack(t, []string{"a="})
+	for _, n := range []int{-1, 2} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("View(%d) of one layer did not panic", n)
+				}
+			}()
+			s.View(n)
+		}()
 	}
 }

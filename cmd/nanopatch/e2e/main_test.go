@@ -136,7 +136,7 @@ func decode[T any](t *testing.T, o outcome) T {
 }
 
 // tool finds a program that the tests need; .ci/run installs them, so a missing one fails the test.
-func tool(t *testing.T, name string) string {
+func tool(t testing.TB, name string) string {
 	t.Helper()
 	p, err := exec.LookPath(name)
 	if err != nil {
@@ -165,6 +165,11 @@ func tryRun(t *testing.T, name string, args ...string) (string, error) {
 
 // debianRegistry starts Debian's docker-registry, which knows no referrers, and returns its host:port.
 func debianRegistry(t *testing.T) string {
+	t.Helper()
+	return startRegistry(t)
+}
+
+func startRegistry(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	addr := freeAddr(t)
@@ -198,7 +203,7 @@ func referrersRegistry(t *testing.T) string {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,7 +15,22 @@ const (
 	maxConfigFile  = 1 << 20
 	maxConfigFiles = 500
 	maxSources     = 500
+	// maxWords bounds the components of a source, its keyrings, its architectures.
+	maxWords = 100
+	maxPins  = 5000
+	maxNotes = 100
 )
+
+// Wants tells whether this package reads the regular file at a clean path of an image, as far as that is known
+// before the configuration is: the configuration of apt, os-release, keyrings in their usual places. A
+// Signed-By may name a file elsewhere.
+func Wants(name string) bool {
+	switch name {
+	case "etc/os-release", "usr/lib/os-release":
+		return true
+	}
+	return strings.HasPrefix(name, "etc/apt/") || strings.HasPrefix(name, "usr/share/keyrings/")
+}
 
 // ConfigError says that a file of apt's configuration, the image's or one given in its place, cannot be
 // followed. Line is 0 where it concerns the whole file.
@@ -110,46 +125,69 @@ func (s stanza) words(name string) []string { return strings.Fields(s.fields[nam
 
 // parseStanzas reads a deb822 file with comments: lines that start with "#".
 func parseStanzas(file string, data []byte) ([]stanza, error) {
-	var (
-		all  []stanza
-		cur  stanza
-		last string
-	)
+	p := stanzaParser{file: file}
 	for n := 1; len(data) > 0; n++ {
-		var raw []byte
-		raw, data, _ = bytes.Cut(data, []byte("\n"))
-		line := strings.TrimRight(string(raw), " \t\r")
-		switch {
-		case strings.HasPrefix(line, "#"):
-		case line == "":
-			if cur.fields != nil {
-				all = append(all, cur)
-			}
-			cur, last = stanza{}, ""
-		case line[0] == ' ' || line[0] == '\t':
-			if last == "" {
-				return nil, &ConfigError{file, n, "continuation line without a field"}
-			}
-			cur.fields[last] += "\n" + strings.TrimLeft(line, " \t")
-		default:
-			name, value, ok := strings.Cut(line, ":")
-			name = strings.ToLower(strings.TrimSpace(name))
-			if !ok || name == "" || strings.ContainsAny(name, " \t") {
-				return nil, &ConfigError{file, n, fmt.Sprintf("not a field: %.60q", line)}
-			}
-			if cur.fields == nil {
-				cur = stanza{line: n, fields: make(map[string]string)}
-			}
-			if _, twice := cur.fields[name]; twice {
-				return nil, &ConfigError{file, n, fmt.Sprintf("field %q appears twice", name)}
-			}
-			cur.fields[name], last = strings.TrimSpace(value), name
+		var line []byte
+		line, data, _ = bytes.Cut(data, []byte("\n"))
+		if err := p.line(n, strings.TrimRight(string(line), " \t\r")); err != nil {
+			return nil, err
 		}
 	}
-	if cur.fields != nil {
-		all = append(all, cur)
+	p.endStanza()
+	return p.all, nil
+}
+
+type stanzaParser struct {
+	file string
+	all  []stanza
+	cur  stanza
+	// field is the one that continuation lines add to, value its lines so far.
+	field string
+	value []string
+}
+
+func (p *stanzaParser) line(n int, line string) error {
+	fail := func(format string, args ...any) error { return &ConfigError{p.file, n, fmt.Sprintf(format, args...)} }
+	switch {
+	case strings.HasPrefix(line, "#"):
+	case line == "":
+		p.endStanza()
+	case line[0] == ' ' || line[0] == '\t':
+		if p.field == "" {
+			return fail("continuation line without a field")
+		}
+		p.value = append(p.value, strings.TrimLeft(line, " \t"))
+	default:
+		name, value, ok := strings.Cut(line, ":")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return fail("not a field: %.60q", line)
+		}
+		p.endField()
+		if p.cur.fields == nil {
+			p.cur = stanza{line: n, fields: make(map[string]string)}
+		}
+		if _, twice := p.cur.fields[name]; twice {
+			return fail("field %.60q appears twice", name)
+		}
+		p.field, p.value = name, append(p.value, strings.TrimSpace(value))
 	}
-	return all, nil
+	return nil
+}
+
+func (p *stanzaParser) endField() {
+	if p.field != "" {
+		p.cur.fields[p.field] = strings.Join(p.value, "\n")
+	}
+	p.field, p.value = "", p.value[:0]
+}
+
+func (p *stanzaParser) endStanza() {
+	p.endField()
+	if p.cur.fields != nil {
+		p.all = append(p.all, p.cur)
+	}
+	p.cur = stanza{}
 }
 
 // parseBool reads a truth value as apt does; def where it is none.

@@ -20,15 +20,17 @@ import (
 // maxKeyring bounds a keyring file; Debian's has 56 kB.
 const maxKeyring = 8 << 20
 
-// Keyring is a set of OpenPGP keys that may sign repositories.
+// Keyring is a set of OpenPGP keys that may sign repositories. It is safe for concurrent use.
 type Keyring struct {
-	rings []ring
+	rings []*ring
 }
 
 // ring is one keyring file. They are kept apart because two may hold the same key in different states: one
 // that has expired, and one whose expiry was moved since.
 type ring struct {
 	name string
+	// mu guards keys: the library keeps in them which of their own signatures it has checked.
+	mu   sync.Mutex
 	keys openpgp.EntityList
 }
 
@@ -88,9 +90,9 @@ func (k *Keyring) load(file string) error {
 
 // parseKeyring reads one binary keyring, or any number of armored blocks. Keys of a kind that cannot be
 // used are skipped; a file without any usable key is an error.
-func parseKeyring(name string, data []byte) (ring, error) {
-	r := ring{name: name}
-	fail := func(err error) (ring, error) { return r, fmt.Errorf("reading keyring %s: %w", name, err) }
+func parseKeyring(name string, data []byte) (*ring, error) {
+	r := &ring{name: name}
+	fail := func(err error) (*ring, error) { return nil, fmt.Errorf("reading keyring %s: %w", name, err) }
 	if len(data) >= 12 && string(data[8:12]) == "KBXf" {
 		return fail(errors.New("it is a GnuPG keybox: export it with gpg --export"))
 	}
@@ -151,7 +153,7 @@ type keyrings struct {
 
 // keySet is what may sign one source.
 type keySet struct {
-	rings []ring
+	rings []*ring
 	// fingerprints, where there are any, restrict the keys.
 	fingerprints []string
 }
@@ -171,7 +173,7 @@ func (k *keyrings) of(s Source) (keySet, error) {
 		if err != nil {
 			return set, &pkgrepo.Error{Kind: pkgrepo.ErrVerification, URL: s.URI, Err: err}
 		}
-		set.rings = []ring{r}
+		set.rings = []*ring{r}
 		return set, nil
 	}
 	files := s.SignedBy.Files
@@ -189,7 +191,7 @@ func (k *keyrings) of(s Source) (keySet, error) {
 			return set, &pkgrepo.Error{Kind: pkgrepo.ErrVerification, URL: s.URI, Err: err}
 		}
 		if r != nil {
-			set.rings = append(set.rings, *r)
+			set.rings = append(set.rings, r)
 		}
 	}
 	if len(set.rings) == 0 {
@@ -212,8 +214,7 @@ func (k *keyrings) file(name string) (*ring, error) {
 			if err != nil || !ok || len(data) == 0 {
 				return nil, err
 			}
-			r, err := parseKeyring(name, data)
-			return &r, err
+			return parseKeyring(name, data)
 		})
 		if k.read == nil {
 			k.read = make(map[string]func() (*ring, error))

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -184,14 +188,13 @@ func wantKind(t *testing.T, err, kind error) {
 }
 
 func TestServerFailures(t *testing.T) {
-	fail := func(part string, times int, answer func(w http.ResponseWriter)) func(*fixture) {
+	fail := func(part string, times int64, answer func(w http.ResponseWriter)) func(*fixture) {
 		return func(f *fixture) {
-			n := 0
+			var n atomic.Int64
 			f.before = func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.Contains(r.URL.Path, part) || n >= times {
+				if !strings.Contains(r.URL.Path, part) || n.Add(1) > times {
 					return false
 				}
-				n++
 				answer(w)
 				return true
 			}
@@ -398,5 +401,36 @@ func TestPriorities(t *testing.T) {
 	f.root["etc/apt/preferences.d/ssl"] = &fstest.MapFile{Data: []byte("Package: openssl\nPin: release n=bookworm-backports\nPin-Priority: 900\n")}
 	if got, want := offers(f.mustOpen(), "openssl"), []string{"3.0.1 500", "3.2 900"}; !slices.Equal(got, want) {
 		t.Errorf("pinned openssl: %q, want %q", got, want)
+	}
+}
+
+// TestConcurrentOpens is how the platforms of an index are done: one client and one keyring for all.
+func TestConcurrentOpens(t *testing.T) {
+	f := newFixture(t, bookworm(apttest.TestKey())...)
+	keyring := filepath.Join(t.TempDir(), "key.gpg")
+	if err := os.WriteFile(keyring, public(t, apttest.TestKey()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k, err := apt.LoadKeyring(keyring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := f.client()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			a, err := f.openWith(func(o *apt.Options) { o.Client, o.Keyring = client, k })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got := offers(a, "openssl"); !slices.Equal(got, []string{"3.0.2 500", "3.0.1 500"}) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+	wg.Wait()
+	if got := f.asked("by-hash"); got != 3 {
+		t.Errorf("%d downloads of three indexes", got)
 	}
 }

@@ -81,7 +81,7 @@ func (p *preferences) add(file string, s stanza) error {
 		return fail("no Package")
 	}
 	general := len(names) == 1 && names[0] == "*"
-	kind, data, _ := strings.Cut(s.get("pin"), " ")
+	kind, data, _ := strings.Cut(strings.ReplaceAll(s.get("pin"), "\t", " "), " ")
 	match, ok := newVersionMatch(strings.ToLower(kind), strings.TrimSpace(data))
 	if !ok || (general && match.kind == matchVersion) {
 		return nil
@@ -92,6 +92,9 @@ func (p *preferences) add(file string, s stanza) error {
 	}
 	if priority == priorityNever && !general {
 		return fail("the priority \"never\" is for \"Package: *\" only")
+	}
+	if len(p.specific)+len(p.general)+len(names) > maxPins {
+		return fail(fmt.Sprintf("more than %d pins", maxPins))
 	}
 	if general {
 		p.general = append(p.general, pin{match: match, priority: priority})

@@ -55,42 +55,62 @@ func (k keySet) verify(signedBytes []byte, signature io.Reader, now time.Time) (
 	if err != nil {
 		return "", fmt.Errorf("malformed signature: %w", err)
 	}
-	cfg := &packet.Config{
+	v := verification{keySet: k, signed: signedBytes, signatures: sigs, now: now, config: &packet.Config{
 		Time: func() time.Time { return now },
 		// As GnuPG does, for keys from before key flags were common.
 		InsecureAllowAllKeyFlagsWhenMissing: true,
-	}
-	var unknown, bad []string
+	}}
 	for _, r := range k.rings {
-		md, err := openpgp.VerifyDetachedSignatureReader(r.keys, bytes.NewReader(signedBytes), bytes.NewReader(sigs), cfg)
-		if errors.Is(err, pgperrors.ErrUnknownIssuer) {
-			return "", errors.New("it is not signed")
-		}
-		if err != nil {
-			return "", fmt.Errorf("malformed signature: %w", err)
-		}
-		if _, err := io.Copy(io.Discard, md.UnverifiedBody); err != nil {
-			return "", fmt.Errorf("malformed signature: %w", err)
-		}
-		for _, c := range md.SignatureCandidates {
-			if c.SignedByEntity == nil {
-				unknown = appendNew(unknown, fmt.Sprintf("%016X", c.IssuerKeyId))
-				continue
-			}
-			err := c.SignatureError
-			if err == nil {
-				err = k.allowed(c.SignedBy, now, cfg)
-			}
-			if err == nil {
-				return fingerprint(c.SignedBy.PublicKey), nil
-			}
-			bad = appendNew(bad, fmt.Sprintf("key %016X: %v", c.IssuerKeyId, explain(err)))
+		if signer, err := v.by(r); signer != "" || err != nil {
+			return signer, err
 		}
 	}
-	if len(bad) > 0 {
-		return "", fmt.Errorf("no good signature: %s", strings.Join(bad, "; "))
+	if len(v.bad) > 0 {
+		return "", fmt.Errorf("no good signature: %s", strings.Join(v.bad, "; "))
 	}
-	return "", fmt.Errorf("signed only by unknown keys: %s", strings.Join(unknown, ", "))
+	return "", fmt.Errorf("signed only by unknown keys: %s", strings.Join(v.unknown, ", "))
+}
+
+// verification is the work of checking one file's signatures.
+type verification struct {
+	keySet
+	signed, signatures []byte
+	now                time.Time
+	config             *packet.Config
+	// unknown are the keys that no keyring has, bad the signatures that are no good and why.
+	unknown, bad []string
+}
+
+// by looks for a good signature by a key of one keyring. It returns "" where there is none, and an error where
+// the signatures cannot be read at all.
+func (v *verification) by(r *ring) (signer string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	md, err := openpgp.VerifyDetachedSignatureReader(r.keys, bytes.NewReader(v.signed), bytes.NewReader(v.signatures), v.config)
+	if errors.Is(err, pgperrors.ErrUnknownIssuer) {
+		return "", errors.New("it is not signed")
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, md.UnverifiedBody)
+	}
+	if err != nil {
+		return "", fmt.Errorf("malformed signature: %w", err)
+	}
+	for _, c := range md.SignatureCandidates {
+		if c.SignedByEntity == nil {
+			v.unknown = appendNew(v.unknown, fmt.Sprintf("%016X", c.IssuerKeyId))
+			continue
+		}
+		err := c.SignatureError
+		if err == nil {
+			err = v.allowed(c.SignedBy, v.now, v.config)
+		}
+		if err == nil {
+			return fingerprint(c.SignedBy.PublicKey), nil
+		}
+		v.bad = appendNew(v.bad, fmt.Sprintf("key %016X: %v", c.IssuerKeyId, explain(err)))
+	}
+	return "", nil
 }
 
 func appendNew(list []string, s string) []string {

@@ -87,7 +87,9 @@ func (p *sourceParser) result() (*Configured, error) {
 }
 
 func (p *sourceParser) notef(format string, args ...any) {
-	p.notes = append(p.notes, fmt.Sprintf(format, args...))
+	if len(p.notes) < maxNotes {
+		p.notes = append(p.notes, fmt.Sprintf(format, args...))
+	}
 }
 
 func (p *sourceParser) image() error {
@@ -265,10 +267,13 @@ func (p *sourceParser) prototype(e entry) (Source, error) {
 			p.notef("%s: %s is not honoured: the repository's signature is checked like any other", e.from(), insecure)
 		}
 	}
-	if path := opt["inrelease-path"]; path != "" {
+	if opt["inrelease-path"] != "" {
 		return s, e.errorf("the option inrelease-path is not supported")
 	}
 	s.Architectures = p.architectures(opt)
+	if max(len(s.Components), len(s.Architectures), len(signedBy.Files), len(signedBy.Fingerprints)) > maxWords {
+		return s, e.errorf("more than %d components, architectures or keyrings", maxWords)
+	}
 	return s, nil
 }
 

@@ -2,6 +2,7 @@ package apt_test
 
 import (
 	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -142,6 +143,7 @@ Check-Date: no
 	{name: "not deb822", files: map[string]string{two: "deb http://x.example bookworm main\n"}, problem: two + ":1:"},
 	{name: "field twice", files: map[string]string{two: "Types: deb\ntypes: deb\n"}, problem: "twice"},
 	{name: "stray continuation", files: map[string]string{two: " deb\n"}, problem: "continuation line"},
+	{name: "too many components", files: map[string]string{one: "deb http://x.example x" + strings.Repeat(" y", 101)}, problem: "more than 100"},
 	{name: "too large", files: map[string]string{one: strings.Repeat("#\n", 1<<20)}, problem: "larger than"},
 	{name: "too many", files: map[string]string{one: strings.Repeat("deb http://x.example ./\n", 501)}, problem: "more than 500 sources"},
 }
@@ -302,6 +304,48 @@ func TestOverrides(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got.Sources, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%q: %s", tt.specs, diff)
 		}
+	}
+}
+
+// recordingFS notes what is opened.
+type recordingFS struct {
+	fstest.MapFS
+	opened map[string]bool
+}
+
+func (r recordingFS) Open(name string) (fs.File, error) {
+	f, err := r.MapFS.Open(name)
+	if err == nil {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			r.opened[name] = true
+		}
+	}
+	return f, err
+}
+
+// TestWants checks that the files that are read are those that an index of a layer was asked to keep.
+func TestWants(t *testing.T) {
+	f := newFixture(t, bookworm(good)...)
+	f.root["etc/apt/preferences.d/x"] = &fstest.MapFile{Data: []byte("# nothing\n")}
+	f.root["usr/share/keyrings/ubuntu-archive-keyring.gpg"] = &fstest.MapFile{Data: public(t, good)}
+	root := recordingFS{f.root, map[string]bool{}}
+	conf, err := apt.Sources(root, "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.openWith(func(o *apt.Options) { o.Root, o.Sources = root, conf.Sources }); err != nil {
+		t.Fatal(err)
+	}
+	if len(root.opened) < 4 {
+		t.Errorf("only %v were read", root.opened)
+	}
+	for name := range root.opened {
+		if !apt.Wants(name) {
+			t.Errorf("%s is read but not wanted", name)
+		}
+	}
+	if apt.Wants("etc/passwd") || apt.Wants("etc/aptitude") {
+		t.Error("too much is wanted")
 	}
 }
 

@@ -1,0 +1,137 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// BenchmarkRebuild times the main job on the real Debian image as a process of its own, from a local registry to a local
+// registry, with both SBOMs, signature and attestations: from an empty cache (the download included), with the package
+// files in the cache, and with nothing to do. The peer does the same update as a Dockerfile would.
+func BenchmarkRebuild(b *testing.B) {
+	host := benchRegistry(b)
+	private := benchKey(b)
+	cache := filepath.Join(b.TempDir(), "cache")
+	rebuild := func(source, dest string) []string {
+		return []string{"rebuild", host + "/" + source, "-t", host + "/" + dest, "--key", private, "-q", "-o", "json"}
+	}
+	b.Run("empty-cache", func(b *testing.B) {
+		for range b.N {
+			remove(b, cache)
+			measure(b, cache, rebuild("base:old", fresh()))
+		}
+	})
+	b.Run("packages-cached", func(b *testing.B) {
+		for range b.N {
+			remove(b, filepath.Join(cache, "layers"))
+			measure(b, cache, rebuild("base:old", fresh()))
+		}
+	})
+	b.Run("nothing-to-do", func(b *testing.B) {
+		measure(b, cache, rebuild("base:old", "patched:new"))
+		b.ResetTimer()
+		for range b.N {
+			if r := measure(b, cache, rebuild("patched:new", "patched:new")); r.Image.Digest != r.Source.Digest {
+				b.Error("there was something to do")
+			}
+		}
+	})
+	b.Run("peer-apt-in-chroot", func(b *testing.B) { peer(b, host) })
+}
+
+// measure runs nanopatch once and reports its wall time, peak memory and what it pulled.
+func measure(b *testing.B, cache string, args []string) result {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cache)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("%v: %s", err, stderr.String())
+	}
+	var r result
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		b.Fatal(err)
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	b.ReportMetric(float64(usage.Maxrss)/1024, "peak-MiB")
+	b.ReportMetric(cmd.ProcessState.UserTime().Seconds()+cmd.ProcessState.SystemTime().Seconds(), "cpu-s")
+	b.ReportMetric(float64(r.Bytes["pulled"])/1e6, "pulled-MB")
+	b.ReportMetric(float64(r.Bytes["pushed"])/1e6, "pushed-MB")
+	b.Logf("seconds %v, bytes %v", r.Seconds, r.Bytes)
+	return r
+}
+
+// peer updates the same image as a Dockerfile's RUN apt-get upgrade does, without a daemon: unpack, apt in a chroot,
+// repack, push. It needs root, runs the image's scripts, and appends a layer.
+func peer(b *testing.B, host string) {
+	for range b.N {
+		dir := b.TempDir()
+		script := `set -e
+skopeo copy -q --src-tls-verify=false docker://$1/base:old oci:$2/layout:old
+umoci unpack --image $2/layout:old $2/bundle 2>/dev/null
+cp /etc/resolv.conf $2/bundle/rootfs/etc/resolv.conf
+[ -e $2/bundle/rootfs/dev/null ] || mknod -m 666 $2/bundle/rootfs/dev/null c 1 3
+printf '#!/bin/sh\nexit 101\n' > $2/bundle/rootfs/usr/sbin/policy-rc.d; chmod +x $2/bundle/rootfs/usr/sbin/policy-rc.d
+chroot $2/bundle/rootfs sh -c 'apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y upgrade'
+umoci repack --image $2/layout:new $2/bundle 2>/dev/null
+skopeo copy -q --dest-tls-verify=false oci:$2/layout:new docker://$1/peer:new`
+		cmd := exec.CommandContext(b.Context(), "sh", "-c", script, "peer", host, dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+	}
+}
+
+var runs int
+
+// fresh is a repository that nothing was pushed to yet.
+func fresh() string {
+	runs++
+	return "run" + strings.Repeat("x", runs) + ":new"
+}
+
+func remove(b *testing.B, dir string) {
+	b.Helper()
+	b.StopTimer()
+	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
+	}
+	b.StartTimer()
+}
+
+func benchKey(b *testing.B) string {
+	b.Helper()
+	prefix := filepath.Join(b.TempDir(), "cosign")
+	cmd := exec.CommandContext(b.Context(), os.Args[0], "keygen", "--output-prefix", prefix)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return prefix + ".key"
+}
+
+// benchRegistry starts Debian's docker-registry with the outdated image in it.
+func benchRegistry(b *testing.B) string {
+	b.Helper()
+	host := startRegistry(b)
+	r, err := name.ParseReference(host + "/base:old")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := remote.Write(r, debian, remote.WithContext(b.Context())); err != nil {
+		b.Fatal(err)
+	}
+	return host
+}
