@@ -273,11 +273,10 @@ func (r *registryRepository) known(ctx context.Context, digest v1.Hash) (manifes
 }
 
 func (r *registryRepository) tag(ctx context.Context, m manifest, tag string) error {
-	ref, err := name.NewTag(r.place+":"+tag, name.StrictValidation)
-	if err != nil {
+	if _, err := name.NewTag(r.place+":"+tag, name.StrictValidation); err != nil {
 		return &Error{Kind: ErrUsage, Ref: r.place, What: fmt.Sprintf("%q is not a tag", tag), Cause: err}
 	}
-	ref = r.repo.Tag(tag)
+	ref := r.repo.Tag(tag)
 	old, exists, err := r.head(ctx, ref)
 	if err != nil || (exists && old == m.desc.Digest) {
 		return err

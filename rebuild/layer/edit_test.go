@@ -120,28 +120,40 @@ func TestNewHardLinks(t *testing.T) {
 	file := func(p string) *Entry { return newFile(t, p, "new") }
 	for name, tt := range map[string]linkTest{
 		"a new link behind its new target": {
-			newArchive(t).file("z", "z"), Edits{"a": file("a"), "b": newLink("b", "a")},
-			[]string{"z", "a", "b -> a"}, tree{"b": "new"},
+			newArchive(t).file("z", "z"),
+			Edits{"a": file("a"), "b": newLink("b", "a")},
+			[]string{"z", "a", "b -> a"},
+			tree{"b": "new"},
 		},
 		"a new link before its new target takes the content": {
-			newArchive(t).file("z", "z"), Edits{"b": file("b"), "a": newLink("a", "b"), "c": newLink("c", "b")},
-			[]string{"z", "a", "b -> a", "c -> a"}, tree{"a": "new", "b": "new", "c": "new"},
+			newArchive(t).file("z", "z"),
+			Edits{"b": file("b"), "a": newLink("a", "b"), "c": newLink("c", "b")},
+			[]string{"z", "a", "b -> a", "c -> a"},
+			tree{"a": "new", "b": "new", "c": "new"},
 		},
 		"a link in place before its replaced target takes the content": {
-			newArchive(t).file("l", "l").file("m", "m").file("f", "f"), Edits{"l": newLink("l", "f"), "f": file("f")},
-			[]string{"l", "m", "f -> l"}, tree{"l": "new", "f": "new"},
+			newArchive(t).file("l", "l").file("m", "m").file("f", "f"),
+			Edits{"l": newLink("l", "f"), "f": file("f")},
+			[]string{"l", "m", "f -> l"},
+			tree{"l": "new", "f": "new"},
 		},
 		"a link to a link": {
-			newArchive(t), Edits{"c": file("c"), "b": newLink("b", "c"), "a": newLink("a", "b")},
-			[]string{"a", "b -> a", "c -> a"}, tree{"a": "new", "b": "new", "c": "new"},
+			newArchive(t),
+			Edits{"c": file("c"), "b": newLink("b", "c"), "a": newLink("a", "b")},
+			[]string{"a", "b -> a", "c -> a"},
+			tree{"a": "new", "b": "new", "c": "new"},
 		},
 		"both replaced stay linked": {
-			newArchive(t).file("f", "old").link("l", "f"), Edits{"f": file("f"), "l": newLink("l", "f")},
-			[]string{"f", "l -> f"}, tree{"l": "new"},
+			newArchive(t).file("f", "old").link("l", "f"),
+			Edits{"f": file("f"), "l": newLink("l", "f")},
+			[]string{"f", "l -> f"},
+			tree{"l": "new"},
 		},
 		"a link to what stays later moves behind it": {
-			newArchive(t).file("l", "l").file("m", "m").file("f", "f"), Edits{"l": newLink("l", "f")},
-			[]string{"m", "f", "l -> f"}, tree{"l": "f", "f": "f"},
+			newArchive(t).file("l", "l").file("m", "m").file("f", "f"),
+			Edits{"l": newLink("l", "f")},
+			[]string{"m", "f", "l -> f"},
+			tree{"l": "f", "f": "f"},
 		},
 	} {
 		t.Run(name, tt.run)
@@ -152,36 +164,52 @@ func TestHeirs(t *testing.T) {
 	file := func(p string) *Entry { return newFile(t, p, "new") }
 	for name, tt := range map[string]linkTest{
 		"a replaced target leaves its content to its link": {
-			newArchive(t).file("f", "old").file("m", "m").link("l", "f"), Edits{"f": file("f")},
-			[]string{"l", "f", "m"}, tree{"l": "old", "f": "new"},
+			newArchive(t).file("f", "old").file("m", "m").link("l", "f"),
+			Edits{"f": file("f")},
+			[]string{"l", "f", "m"},
+			tree{"l": "old", "f": "new"},
 		},
 		"a removed target leaves its content to the first, the others follow": {
-			newArchive(t).file("f", "old").link("l", "f").file("m", "m").link("k", "f"), Edits{"f": nil},
-			[]string{"l", "m", "k -> l"}, tree{"l": "old", "k": "old"},
+			newArchive(t).file("f", "old").link("l", "f").file("m", "m").link("k", "f"),
+			Edits{"f": nil},
+			[]string{"l", "m", "k -> l"},
+			tree{"l": "old", "k": "old"},
 		},
 		"an edited link is no heir": {
-			newArchive(t).file("f", "old").link("l", "f").link("k", "f"), Edits{"f": nil, "l": file("l")},
-			[]string{"k", "l"}, tree{"l": "new", "k": "old"},
+			newArchive(t).file("f", "old").link("l", "f").link("k", "f"),
+			Edits{"f": nil, "l": file("l")},
+			[]string{"k", "l"},
+			tree{"l": "new", "k": "old"},
 		},
 		"roles swapped by the caller": {
-			newArchive(t).file("f", "old").link("l", "f"), Edits{"f": newLink("f", "l")},
-			[]string{"l", "f -> l"}, tree{"l": "old", "f": "old"},
+			newArchive(t).file("f", "old").link("l", "f"),
+			Edits{"f": newLink("f", "l")},
+			[]string{"l", "f -> l"},
+			tree{"l": "old", "f": "old"},
 		},
 		"a symbolic link has heirs as well": {
-			newArchive(t).symlink("f", "target").link("l", "f"), Edits{"f": nil},
-			[]string{"l"}, nil,
+			newArchive(t).symlink("f", "target").link("l", "f"),
+			Edits{"f": nil},
+			[]string{"l"},
+			nil,
 		},
 		"a link over a removed link": {
-			newArchive(t).file("f", "old").link("k", "f").link("l", "k"), Edits{"k": nil},
-			[]string{"f", "l -> f"}, tree{"l": "old"},
+			newArchive(t).file("f", "old").link("k", "f").link("l", "k"),
+			Edits{"k": nil},
+			[]string{"f", "l -> f"},
+			tree{"l": "old"},
 		},
 		"an heir's overridden namesake goes": {
-			newArchive(t).file("f", "old").file("l", "before").link("k", "l").link("l", "f"), Edits{"f": nil},
-			[]string{"l", "k"}, tree{"l": "old", "k": "before"},
+			newArchive(t).file("f", "old").file("l", "before").link("k", "l").link("l", "f"),
+			Edits{"f": nil},
+			[]string{"l", "k"},
+			tree{"l": "old", "k": "before"},
 		},
 		"a link in a directory that would be another": {
-			newArchive(t).file("f", "old").dir("d").symlink("s", "d").link("s/l", "f").link("m", "f"), Edits{"f": nil},
-			[]string{"m", "d", "s", "s/l -> m"}, tree{"m": "old", "s/l": "old"},
+			newArchive(t).file("f", "old").dir("d").symlink("s", "d").link("s/l", "f").link("m", "f"),
+			Edits{"f": nil},
+			[]string{"m", "d", "s", "s/l -> m"},
+			tree{"m": "old", "s/l": "old"},
 		},
 	} {
 		t.Run(name, tt.run)

@@ -202,7 +202,9 @@ func TestNumeric(t *testing.T) {
 		field string
 		want  int64
 	}{
-		{"00000000017\x00", 15}, {"       17 \x00\x00", 15}, {strings.Repeat("\x00", 12), 0},
+		{"00000000017\x00", 15},
+		{"       17 \x00\x00", 15},
+		{strings.Repeat("\x00", 12), 0},
 		{"\x80" + strings.Repeat("\x00", 5) + "\x02\x80\x00\x00\x00\x00", 0x28000000000},
 		{"\x80" + strings.Repeat("\x00", 2) + "\x01" + strings.Repeat("\x00", 8), -1}, // 2^64
 		{"\xff" + strings.Repeat("\xff", 11), -1},                                     // negative

@@ -31,6 +31,7 @@ func (b *blob) DiffID() (v1.Hash, error)             { return b.diffID, nil }
 func (b *blob) Size() (int64, error)                 { return b.size, nil }
 func (b *blob) MediaType() (types.MediaType, error)  { return b.media, nil }
 func (b *blob) Uncompressed() (io.ReadCloser, error) { return nil, errors.New("nobody asks for this") }
+
 func (b *blob) Compressed() (io.ReadCloser, error) {
 	b.opened.Add(1)
 	return b.open(), nil

@@ -336,7 +336,11 @@ func TestPerHost(t *testing.T) {
 	url, _ := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		n := at.Add(1)
 		defer at.Add(-1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		for {
+			m := most.Load()
+			if n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
 		}
 		time.Sleep(5 * time.Millisecond)
 		send(w, r.URL.Path)

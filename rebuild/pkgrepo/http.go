@@ -194,9 +194,7 @@ func causeOf(ctx context.Context, err error) error {
 
 func (c *Client) status(resp *http.Response) error {
 	e := &statusError{code: resp.StatusCode, text: resp.Status, after: -1}
-	switch v := resp.Header.Get("Retry-After"); {
-	case v == "":
-	default:
+	if v := resp.Header.Get("Retry-After"); v != "" {
 		if n, err := strconv.Atoi(v); err == nil && n >= 0 {
 			e.after = time.Duration(min(n, int(24*time.Hour/time.Second))) * time.Second
 		} else if t, err := http.ParseTime(v); err == nil {

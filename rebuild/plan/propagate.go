@@ -124,6 +124,6 @@ func readEntry(s *rootfs.Stack, n rootfs.Node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxDatabase))
 }

@@ -23,11 +23,15 @@ func TestChoice(t *testing.T) {
 			"a 1.0-1", []string{"stable a 1.0-2"}, nil, []string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"the newest of several": {
-			"a 1.0-1", []string{"stable a 1.0-2", "security a 1.0-4", "stable a 1.0-3"}, nil,
+			"a 1.0-1",
+			[]string{"stable a 1.0-2", "security a 1.0-4", "stable a 1.0-3"},
+			nil,
 			[]string{"update a 1.0-1 -> 1.0-4 (revision) security"},
 		},
 		"a point release that contains a security fix": {
-			"a 1.0-1", []string{"security a 1.0-2", "stable a 1.0-3"}, nil,
+			"a 1.0-1",
+			[]string{"security a 1.0-2", "stable a 1.0-3"},
+			nil,
 			[]string{"update a 1.0-1 -> 1.0-3 (revision) security"},
 		},
 		"a security fix that is installed does not count": {
@@ -37,34 +41,48 @@ func TestChoice(t *testing.T) {
 			"a 1.2.3-1", []string{"stable a 2.0.0-1"}, nil, []string{"update a 1.2.3-1 -> 2.0.0-1 (patch) by number major"},
 		},
 		"by number it is": {
-			"a 1.2.3-1", []string{"stable a 2.0.0-1"}, func(r *Rules) { r.LevelBy = LevelByNumber },
+			"a 1.2.3-1",
+			[]string{"stable a 2.0.0-1"},
+			func(r *Rules) { r.LevelBy = LevelByNumber },
 			[]string{"held a 1.2.3-1 -> 2.0.0-1, level: a major update, the limit is patch"},
 		},
 		"a third party's numbers count": {
-			"a 1.2.3-1", []string{"third-party a 1.3.0-1"}, nil,
+			"a 1.2.3-1",
+			[]string{"third-party a 1.3.0-1"},
+			nil,
 			[]string{"held a 1.2.3-1 -> 1.3.0-1, level: a minor update, the limit is patch"},
 		},
 		"a higher limit": {
-			"a 1.2.3-1", []string{"third-party a 1.3.0-1"}, func(r *Rules) { r.Level = version.Minor },
+			"a 1.2.3-1",
+			[]string{"third-party a 1.3.0-1"},
+			func(r *Rules) { r.Level = version.Minor },
 			[]string{"update a 1.2.3-1 -> 1.3.0-1 (minor)"},
 		},
 		"a lower limit": {
-			"a 1.2.3-1", []string{"stable a 1.2.4-1"}, func(r *Rules) { r.Level = version.Revision },
+			"a 1.2.3-1",
+			[]string{"stable a 1.2.4-1"},
+			func(r *Rules) { r.Level = version.Revision },
 			[]string{"held a 1.2.3-1 -> 1.2.4-1, level: a patch update, the limit is revision"},
 		},
 		"the largest step within the limit": {
-			"a 1.2.3-1", []string{"third-party a 2.0.0-1", "third-party a 1.2.5-1", "third-party a 1.2.4-1"}, nil,
+			"a 1.2.3-1",
+			[]string{"third-party a 2.0.0-1", "third-party a 1.2.5-1", "third-party a 1.2.4-1"},
+			nil,
 			[]string{"update a 1.2.3-1 -> 1.2.5-1 (patch), not 2.0.0-1: level"},
 		},
 		"backports are left alone": {
 			"a 1.0-1", []string{"stable a 1.0-1", "backports a 2.0-1~bpo1"}, nil, nil,
 		},
 		"what came from backports is kept up to date from there": {
-			"a 2.0-1~bpo1", []string{"stable a 1.0-1", "backports a 2.0-2~bpo1"}, nil,
+			"a 2.0-1~bpo1",
+			[]string{"stable a 1.0-1", "backports a 2.0-2~bpo1"},
+			nil,
 			[]string{"update a 2.0-1~bpo1 -> 2.0-2~bpo1 (revision)"},
 		},
 		"backports are judged by number": {
-			"a 2.0.1-1~bpo1", []string{"stable a 1.0-1", "backports a 2.1.0-1~bpo1"}, nil,
+			"a 2.0.1-1~bpo1",
+			[]string{"stable a 1.0-1", "backports a 2.1.0-1~bpo1"},
+			nil,
 			[]string{"held a 2.0.1-1~bpo1 -> 2.1.0-1~bpo1, level: a minor update, the limit is patch"},
 		},
 		"experimental does not replace even a version that is gone": {
@@ -74,11 +92,15 @@ func TestChoice(t *testing.T) {
 			"a 1.0-1", []string{"stable a 1.0-9", "pin=990 a 1.0-2"}, nil, []string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"a pin keeps the installed version": {
-			"a 1.0-1", []string{"stable a 1.0-9", "pin=990 a 1.0-1"}, nil,
+			"a 1.0-1",
+			[]string{"stable a 1.0-9", "pin=990 a 1.0-1"},
+			nil,
 			[]string{"held a 1.0-1 -> 1.0-9, pin: pin priority 500 is less than 990 of the installed version"},
 		},
 		"a low pin keeps an update away": {
-			"a 1.0-1", []string{"pin=50 a 1.0-2"}, nil,
+			"a 1.0-1",
+			[]string{"pin=50 a 1.0-2"},
+			nil,
 			[]string{"held a 1.0-1 -> 1.0-2, pin: pin priority 50 is less than 100 of the installed version"},
 		},
 		"a negative pin": {
@@ -100,64 +122,88 @@ func TestChoice(t *testing.T) {
 			"a 1.0-1", nil, nil, []string{"unmanaged a 1.0-1: no configured repository offers it"},
 		},
 		"a version that nobody can compare": {
-			"a bad_version", []string{"stable a 1.0-1"}, nil,
+			"a bad_version",
+			[]string{"stable a 1.0-1"},
+			nil,
 			[]string{`unmanaged a bad_version: its version cannot be compared: invalid version "bad_version": version number does not start with digit`},
 		},
 		"a candidate that dpkg would refuse": {
 			"a 1.0-1", []string{"third-party a 2_0", "stable a 1.0-2"}, nil, []string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"on hold in dpkg": {
-			"a 1.0-1 [hold]", []string{"stable a 1.0-2"}, nil,
+			"a 1.0-1 [hold]",
+			[]string{"stable a 1.0-2"},
+			nil,
 			[]string{"held a 1.0-1 -> 1.0-2, distro-hold: on hold in the package database"},
 		},
 		"on hold with nothing newer": {
 			"a 1.0-1 [hold]", []string{"stable a 1.0-1"}, nil, nil,
 		},
 		"not selected": {
-			"a 1.0-1", []string{"stable a 1.0-2"}, func(r *Rules) { r.Only = []string{"b*", "lib*"} },
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
+			func(r *Rules) { r.Only = []string{"b*", "lib*"} },
 			[]string{"held a 1.0-1 -> 1.0-2, rule: not among the selected packages"},
 		},
 		"selected": {
-			"a 1.0-1", []string{"stable a 1.0-2"}, func(r *Rules) { r.Only = []string{"b*", "a:amd64"} },
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
+			func(r *Rules) { r.Only = []string{"b*", "a:amd64"} },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"held by rule": {
-			"a 1.0-1", []string{"stable a 1.0-2"}, func(r *Rules) { r.Hold = []HoldRule{{Glob: "?"}} },
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
+			func(r *Rules) { r.Hold = []HoldRule{{Glob: "?"}} },
 			[]string{"held a 1.0-1 -> 1.0-2, rule: held by rule ?"},
 		},
 		"held until a day to come": {
-			"a 1.0-1", []string{"stable a 1.0-2"},
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
 			func(r *Rules) {
 				r.Hold = []HoldRule{{Glob: "a", Until: now.AddDate(0, 0, 1), Reason: "breaks the login"}}
 			},
 			[]string{"held a 1.0-1 -> 1.0-2, rule: breaks the login, until 2026-03-02"},
 		},
 		"a hold that has ended": {
-			"a 1.0-1", []string{"stable a 1.0-2"}, func(r *Rules) { r.Hold = []HoldRule{{Glob: "a", Until: now}} },
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
+			func(r *Rules) { r.Hold = []HoldRule{{Glob: "a", Until: now}} },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"security only": {
-			"a 1.0-1", []string{"stable a 1.0-2"}, func(r *Rules) { r.SecurityOnly = true },
+			"a 1.0-1",
+			[]string{"stable a 1.0-2"},
+			func(r *Rules) { r.SecurityOnly = true },
 			[]string{"held a 1.0-1 -> 1.0-2, rule: no security repository offers this version"},
 		},
 		"security only takes the version of the security repository": {
-			"a 1.0-1", []string{"security a 1.0-2", "stable a 1.0-3"}, func(r *Rules) { r.SecurityOnly = true },
+			"a 1.0-1",
+			[]string{"security a 1.0-2", "stable a 1.0-3"},
+			func(r *Rules) { r.SecurityOnly = true },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision) security, not 1.0-3: rule"},
 		},
 		"too young": {
-			"a 1.0-1", []string{"stable age=24h a 1.0-2"}, func(r *Rules) { r.MinAge = 48 * time.Hour },
+			"a 1.0-1",
+			[]string{"stable age=24h a 1.0-2"},
+			func(r *Rules) { r.MinAge = 48 * time.Hour },
 			[]string{"held a 1.0-1 -> 1.0-2, min-age: built 2026-02-28, old enough on 2026-03-02"},
 		},
 		"old enough, or of unknown age": {
-			"a 1.0-1", []string{"stable age=48h a 1.0-2"}, func(r *Rules) { r.MinAge = 48 * time.Hour },
+			"a 1.0-1",
+			[]string{"stable age=48h a 1.0-2"},
+			func(r *Rules) { r.MinAge = 48 * time.Hour },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"an older one is old enough": {
-			"a 1.0-1", []string{"stable age=24h a 1.0-3", "security age=72h a 1.0-2"}, func(r *Rules) { r.MinAge = 48 * time.Hour },
+			"a 1.0-1",
+			[]string{"stable age=24h a 1.0-3", "security age=72h a 1.0-2"},
+			func(r *Rules) { r.MinAge = 48 * time.Hour },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision) security, not 1.0-3: min-age"},
 		},
 		"an exception for a package": {
-			"a 1.2.3-1", []string{"third-party age=24h a 1.3.0-1"},
+			"a 1.2.3-1",
+			[]string{"third-party age=24h a 1.3.0-1"},
 			func(r *Rules) {
 				r.MinAge = time.Hour
 				r.Packages = []PackageRule{
@@ -170,12 +216,14 @@ func TestChoice(t *testing.T) {
 			"a 1.0-1", []string{"stable phase=0 a 1.0-2"}, nil, []string{"update a 1.0-1 -> 1.0-2 (revision)"},
 		},
 		"phased updates at this machine's turn": {
-			"a 1.0-1", []string{"stable phase=0 a 1.0-3", "stable phase=100 a 1.0-2"},
+			"a 1.0-1",
+			[]string{"stable phase=0 a 1.0-3", "stable phase=100 a 1.0-2"},
 			func(r *Rules) { r.Phased, r.MachineID = PhasedRespect, "m" },
 			[]string{"update a 1.0-1 -> 1.0-2 (revision), not 1.0-3: rule"},
 		},
 		"a security fix is for all machines": {
-			"a 1.0-1", []string{"stable phase=0 a 1.0-3", "security a 1.0-2"},
+			"a 1.0-1",
+			[]string{"stable phase=0 a 1.0-3", "security a 1.0-2"},
 			func(r *Rules) { r.Phased, r.MachineID = PhasedRespect, "m" },
 			[]string{"update a 1.0-1 -> 1.0-3 (revision) security"},
 		},

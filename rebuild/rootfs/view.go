@@ -77,7 +77,7 @@ func (v *View) ResolveDir(p string) (string, error) {
 	case errors.Is(err, ErrLoop):
 		return "", fmt.Errorf("resolving %s: %w", p, err)
 	case err != nil:
-		return path.Join(w.here().node.path(), rooted(missing)), nil
+		return path.Join(w.here().node.path(), rooted(missing)), nil //nolint:nilerr // what is missing need not exist
 	case file != nil:
 		return file.path(), nil
 	}

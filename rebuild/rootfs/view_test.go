@@ -151,9 +151,12 @@ func TestNamesAreBytes(t *testing.T) {
 
 func TestModesAndSpecialFiles(t *testing.T) {
 	x := &layer.Index{Entries: []layer.Entry{
-		{Path: "null", Type: tar.TypeChar, Mode: 0o666}, {Path: "sda", Type: tar.TypeBlock, Mode: 0o660},
-		{Path: "pipe", Type: tar.TypeFifo, Mode: 0o600}, {Path: "tmp", Type: tar.TypeDir, Mode: 0o1777},
-		{Path: "su", Type: tar.TypeReg, Mode: 0o6755}, {Path: "big", Type: tar.TypeReg, Mode: 0o644, Size: 7},
+		{Path: "null", Type: tar.TypeChar, Mode: 0o666},
+		{Path: "sda", Type: tar.TypeBlock, Mode: 0o660},
+		{Path: "pipe", Type: tar.TypeFifo, Mode: 0o600},
+		{Path: "tmp", Type: tar.TypeDir, Mode: 0o1777},
+		{Path: "su", Type: tar.TypeReg, Mode: 0o6755},
+		{Path: "big", Type: tar.TypeReg, Mode: 0o644, Size: 7},
 	}}
 	s, err := New([]*layer.Index{x})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/nanopatch/nanopatch/sbom"
 	"github.com/nanopatch/nanopatch/sbom/generate"

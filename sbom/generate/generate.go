@@ -29,8 +29,9 @@ type Generator struct {
 	version string
 	logger  *slog.Logger
 
-	mu       sync.Mutex
-	licenses context.Context // values only, see Prepare
+	mu sync.Mutex
+	// licenses looks up the values of a context that has the license scanner in it; see Prepare.
+	licenses func(key any) any
 }
 
 // New returns a Generator.
@@ -116,16 +117,16 @@ func (g *Generator) withLicenses(ctx context.Context) (context.Context, error) {
 		if err != nil {
 			return nil, fmt.Errorf("preparing the license scanner: %w", err)
 		}
-		g.licenses = scanner
+		g.licenses = scanner.Value
 	}
 	return overlay{Context: ctx, values: g.licenses}, nil
 }
 
-// overlay is a context with another one's values besides its own. The scanner is reachable only through the context that
-// the cataloging library put it in.
+// overlay is a context with more values than its own. The scanner is reachable only through the context that the
+// cataloging library put it in, and each document is made under a context of its own.
 type overlay struct {
-	context.Context
-	values context.Context
+	context.Context //nolint:containedctx // it is one
+	values          func(key any) any
 }
 
 // Value looks in the context itself first.
@@ -133,5 +134,5 @@ func (o overlay) Value(key any) any {
 	if v := o.Context.Value(key); v != nil {
 		return v
 	}
-	return o.values.Value(key)
+	return o.values(key)
 }

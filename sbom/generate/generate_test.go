@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 func TestGenerate(t *testing.T) {
@@ -195,3 +196,22 @@ type brokenTree struct{}
 func (brokenTree) Walk(func(Node) error) error   { return errBroken }
 func (brokenTree) Open(string) (File, error)     { return nil, errBroken }
 func (brokenTree) OpenKept(string) (File, error) { return nil, errBroken }
+
+func TestDescribeSource(t *testing.T) {
+	hash := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0a", 32)}
+	for _, c := range []struct{ ref, name, version string }{
+		{"registry.example/app:1", "registry.example/app", "1"},
+		{"app", "app", hash.String()},
+		{"registry.example/app@" + hash.String(), "registry.example/app", hash.String()},
+		{"oci:dir:latest", "oci:dir:latest", hash.String()},
+		{"oci:/some/dir", "oci:/some/dir", hash.String()},
+	} {
+		got := describeSource(&Image{Ref: c.ref, Digest: hash})
+		if got.Name != c.name || got.Version != c.version || got.ID != hash.Hex {
+			t.Errorf("%s is %q in version %q, id %s; want %q, %q", c.ref, got.Name, got.Version, got.ID, c.name, c.version)
+		}
+	}
+	if got := describeSource(&Image{Ref: "app"}); got.ID != "" || got.Version != "" {
+		t.Errorf("an image of no digest has the id %q and version %q", got.ID, got.Version)
+	}
+}

@@ -87,11 +87,15 @@ func layerHistory(history []v1.History) []string {
 
 // summary is the image in the words of package sbom.
 func (m *Image) summary() sbom.Image {
-	out := sbom.Image{Ref: m.Ref, Platform: m.Platform.String()}
-	if m.Digest != (v1.Hash{}) {
-		out.Digest = m.Digest.String()
+	return sbom.Image{Ref: m.Ref, Digest: digest(m.Digest), Platform: m.Platform.String()}
+}
+
+// digest is a hash as documents write it, empty where it is not known.
+func digest(h v1.Hash) string {
+	if h == (v1.Hash{}) {
+		return ""
 	}
-	return out
+	return h.String()
 }
 
 // layers are the image's layers in the words of package sbom.

@@ -3,7 +3,6 @@ package generate
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -44,7 +43,7 @@ func newIndex(ctx context.Context, tree Tree) (*index, error) {
 		if n.Path == "." || n.Path == "" {
 			return nil
 		}
-		if !fs.ValidPath(n.Path) && path.Clean("/"+n.Path) != "/"+n.Path {
+		if path.Clean("/"+n.Path) != "/"+n.Path {
 			return fmt.Errorf("path %q is not clean", n.Path)
 		}
 		full := "/" + n.Path

@@ -74,13 +74,13 @@ func (r *resolver) filesHome(p pkg.Package) (layer int, ok bool) {
 // evidenceHome is the uppermost layer among the files by which the package was found: the primary ones where any is
 // marked so.
 func (r *resolver) evidenceHome(p pkg.Package) (layer int, ok bool) {
-	primary, any := -1, -1
+	primary, supporting := -1, -1
 	for _, l := range p.Locations.ToUnorderedSlice() {
 		i, found := r.index.byPath[l.RealPath]
 		if !found {
 			continue
 		}
-		any = max(any, r.index.nodes[i].Layer)
+		supporting = max(supporting, r.index.nodes[i].Layer)
 		if l.Annotations[pkg.EvidenceAnnotationKey] == pkg.PrimaryEvidenceAnnotation {
 			primary = max(primary, r.index.nodes[i].Layer)
 		}
@@ -88,5 +88,5 @@ func (r *resolver) evidenceHome(p pkg.Package) (layer int, ok bool) {
 	if primary >= 0 {
 		return primary, true
 	}
-	return any, any >= 0
+	return supporting, supporting >= 0
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/anchore/syft/syft/artifact"
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/source"
-	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/distribution/reference"
 )
 
 // imageSource is an image as the catalogers' driver sees it. It describes itself as an image, which selects the
@@ -45,8 +45,8 @@ func (s *imageSource) Close() error { return nil }
 func describeSource(img *Image) source.Description {
 	metadata := source.ImageMetadata{
 		UserInput:      img.Ref,
-		ID:             img.ConfigDigest.String(),
-		ManifestDigest: img.Digest.String(),
+		ID:             digest(img.ConfigDigest),
+		ManifestDigest: digest(img.Digest),
 		MediaType:      img.MediaType,
 		Tags:           []string{},
 		Size:           img.Size,
@@ -64,10 +64,12 @@ func describeSource(img *Image) source.Description {
 		metadata.Layers[i] = source.LayerMetadata{MediaType: l.MediaType, Digest: l.DiffID, Size: l.Size}
 	}
 	repository, version := img.Ref, metadata.ManifestDigest
-	if ref, err := name.ParseReference(img.Ref); err == nil {
-		repository = ref.Context().Name()
-		if tag, ok := ref.(name.Tag); ok {
-			version = tag.TagStr()
+	if ref, err := reference.Parse(img.Ref); err == nil {
+		if named, ok := ref.(reference.Named); ok {
+			repository = named.Name()
+		}
+		if tagged, ok := ref.(reference.Tagged); ok {
+			version = tagged.Tag()
 		}
 	}
 	return source.Description{

@@ -168,7 +168,7 @@ func stockToolRefusesChanged(t *testing.T, tool *stockTool, repo *signtest.Remot
 }
 
 func TestWeVerifyTheStockTools(t *testing.T) {
-	eachRegistry(t, func(t *testing.T, repo *signtest.Remote, image v1.Image, d v1.Descriptor) {
+	eachRegistry(t, func(t *testing.T, repo *signtest.Remote, _ v1.Image, d v1.Descriptor) {
 		tool := newStockTool(t)
 		tool.must(t, "generate-key-pair")
 		signer, verifier := tool.load(t)

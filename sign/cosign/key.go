@@ -2,9 +2,6 @@ package cosign
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -17,8 +14,8 @@ import (
 	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
-	"github.com/sigstore/sigstore/pkg/cryptoutils/goodkey"
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	"github.com/sigstore/sigstore/pkg/cryptoutils/goodkey" //nolint:staticcheck // deprecated without a successor; it is what sigstore accepts
 )
 
 // The PEM types of cosign's private key files: what it writes today, and what it wrote before 2.0.
@@ -47,26 +44,11 @@ type KeyPair struct {
 // Generate makes an ECDSA P-256 key pair, as `cosign generate-key-pair` does. An empty password is allowed,
 // as it is there.
 func Generate(password []byte) (KeyPair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	keys, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return password, nil })
 	if err != nil {
 		return KeyPair{}, fmt.Errorf("generating a key: %w", err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return KeyPair{}, fmt.Errorf("encoding a private key: %w", err)
-	}
-	sealed, err := encrypted.Encrypt(der, password)
-	if err != nil {
-		return KeyPair{}, fmt.Errorf("encrypting a private key: %w", err)
-	}
-	public, err := cryptoutils.MarshalPublicKeyToPEM(key.Public())
-	if err != nil {
-		return KeyPair{}, fmt.Errorf("encoding a public key: %w", err)
-	}
-	return KeyPair{
-		Private: pem.EncodeToMemory(&pem.Block{Type: pemPrivate, Bytes: sealed}),
-		Public:  public,
-	}, nil
+	return KeyPair{Private: keys.PrivateBytes, Public: keys.PublicBytes}, nil
 }
 
 // WriteFiles writes prefix.key, readable by its owner only, and prefix.pub. It overwrites neither: where one

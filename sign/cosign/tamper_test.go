@@ -102,7 +102,7 @@ var spoiled = []struct {
 		raw := bundleOf(t, s.signature)
 		s.put(s.sbom, twoLayers(t, s.image, raw))
 	}, "signed,bundle"},
-	{"blob other than the manifest says", func(t *testing.T, s *scene) {
+	{"blob other than the manifest says", func(_ *testing.T, s *scene) {
 		s.put(s.sbom, swapped{Image: s.signature, blob: s.sbom})
 	}, "signed,bundle"},
 	{"larger than allowed", func(t *testing.T, s *scene) {
@@ -114,7 +114,7 @@ var spoiled = []struct {
 	{"smaller than it is", func(t *testing.T, s *scene) {
 		s.put(s.sbom, rewritten(t, s.signature, func(m *v1.Manifest) { m.Layers[0].Size-- }))
 	}, "signed,bundle"},
-	{"blob that is gone", func(t *testing.T, s *scene) {
+	{"blob that is gone", func(_ *testing.T, s *scene) {
 		s.put(s.signature, swapped{Image: s.sbom, err: &transport.Error{StatusCode: http.StatusNotFound}})
 	}, "bundle,attested"},
 	{"our signature over another payload type", func(t *testing.T, s *scene) {
@@ -135,7 +135,7 @@ var spoiled = []struct {
 		}
 		s.put(rewritten(t, s.signature, func(m *v1.Manifest) { m.Layers[0].Size = 63 << 20 }))
 	}, "bundle,bundle,bundle"},
-	{"too many referrers", func(t *testing.T, s *scene) {
+	{"too many referrers", func(_ *testing.T, s *scene) {
 		for range 600 {
 			s.put(s.signature)
 		}

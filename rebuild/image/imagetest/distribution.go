@@ -21,7 +21,7 @@ func StartDistribution(t testing.TB) string {
 	if err != nil {
 		t.Skip("docker-registry is not installed (Debian package docker-registry)")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -206,7 +206,7 @@ func TestServerFailures(t *testing.T) {
 		w.Header().Set("Content-Length", "1000")
 		_, _ = w.Write([]byte("half"))
 	}
-	stall := func(w http.ResponseWriter) { time.Sleep(1500 * time.Millisecond) }
+	stall := func(http.ResponseWriter) { time.Sleep(1500 * time.Millisecond) }
 	tests := []struct {
 		name  string
 		setup func(*fixture)

@@ -29,10 +29,7 @@ func TestStanzaReader(t *testing.T) {
 		}
 		text = text[:max(0, len(text)-rapid.IntRange(0, 2).Draw(t, "cut"))]
 
-		var want []string
-		for _, p := range paragraphs {
-			want = append(want, p)
-		}
+		want := slices.Clone(paragraphs)
 		s := newStanzaReader(iotest.OneByteReader(strings.NewReader(text)))
 		s.buf = make([]byte, rapid.IntRange(1, 30).Draw(t, "buffer"))
 		var got []string

@@ -87,11 +87,9 @@ func versionExpression(pattern string) func(string) bool {
 // expression matches a glob (fnmatch without flags for slashes) or, between slashes, a regular expression;
 // neither minds case. One that does not parse matches nothing, as in apt.
 func expression(pattern string) func(string) bool {
-	re := ""
+	re := "(?is)^" + globToRegexp(pattern) + "$"
 	if len(pattern) > 1 && pattern[0] == '/' && pattern[len(pattern)-1] == '/' {
 		re = "(?is)" + pattern[1:len(pattern)-1]
-	} else {
-		re = "(?is)^" + globToRegexp(pattern) + "$"
 	}
 	compiled, err := regexp.Compile(re)
 	if err != nil {

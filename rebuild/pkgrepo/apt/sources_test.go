@@ -46,7 +46,8 @@ var sourcesTests = []struct {
 		name:  "one-line",
 		files: map[string]string{one: "# comment\n\ndeb http://deb.debian.org/debian/ bookworm main  contrib # more\ndeb-src " + deb + " bookworm main\n"},
 		want:  []apt.Source{source(deb, "bookworm", one+":3", "main", "contrib")},
-	}, {
+	},
+	{
 		name:  "options",
 		files: map[string]string{one: "deb [ arch=amd64,i386 signed-by=/usr/share/keyrings/a.gpg," + fpr + "! by-hash=no check-valid-until=no] " + deb + " bookworm main"},
 		want: []apt.Source{with(source(deb, "bookworm", one+":1", "main"), func(s *apt.Source) {
@@ -54,7 +55,8 @@ var sourcesTests = []struct {
 			s.SignedBy = apt.SignedBy{Files: []string{"/usr/share/keyrings/a.gpg"}, Fingerprints: []string{fpr + "!"}}
 			s.NoByHash, s.IgnoreValidUntil = true, true
 		})},
-	}, {
+	},
+	{
 		name: "deb822",
 		files: map[string]string{two: `# See https://wiki.debian.org/SourcesList
 Types: deb deb-src
@@ -86,13 +88,15 @@ Check-Date: no
 				s.Architectures = []string{"amd64"}
 			}),
 		},
-	}, {
+	},
+	{
 		name:  "inline key",
 		files: map[string]string{two: "Types: deb\nURIs: http://a.example\nSuites: ./\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"},
 		want: []apt.Source{with(source("http://a.example", "./", two+":1"), func(s *apt.Source) {
 			s.SignedBy.Keys = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n"
 		})},
-	}, {
+	},
+	{
 		name: "lines of one suite are merged",
 		files: map[string]string{
 			one:                                      "deb " + deb + " bookworm main",
@@ -102,20 +106,23 @@ Check-Date: no
 			"etc/apt/sources.list.d/d~.list":         "deb http://other.example x y",
 		},
 		want: []apt.Source{source(deb, "bookworm", one+":1", "main", "contrib")},
-	}, {
+	},
+	{
 		name: "not for updating from",
 		files: map[string]string{one: "deb cdrom:[Debian GNU/Linux 12 _Bookworm_ - amd64]/ bookworm main\ndeb file:/srv/repo ./\ndeb copy:/srv/repo ./\n" +
 			"deb [trusted=yes] " + deb + " bookworm main"},
 		want:  []apt.Source{source(deb, "bookworm", one+":4", "main")},
 		notes: []string{"CD-ROM", "file: names a directory", "copy: names a directory", "trusted is not honoured"},
-	}, {
+	},
+	{
 		name: "mirror list",
 		files: map[string]string{
 			one:                      "deb mirror+file:/etc/apt/mirrors/m.list bookworm main",
 			"etc/apt/mirrors/m.list": "# mirrors\nhttps://slow.example/debian\tpriority:2\nhttps://deb.debian.org/debian/ priority:1\n",
 		},
 		want: []apt.Source{source("https://deb.debian.org/debian", "bookworm", one+":1", "main")},
-	}, {
+	},
+	{
 		name:  "snapshot",
 		files: map[string]string{one: "deb [snapshot=20260101T000000Z] " + deb + " bookworm main\ndeb [snapshot=enable] " + deb + "-security bookworm-security main"},
 		want: []apt.Source{

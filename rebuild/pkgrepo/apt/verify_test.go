@@ -70,13 +70,13 @@ const (
 const year = 365 * 24 * time.Hour
 
 // edit replaces text in a file of the repository.
-func edit(name, old, new string) func(*fixture) {
+func edit(name, old, replacement string) func(*fixture) {
 	return func(f *fixture) {
 		text := f.read(name)
 		if !strings.Contains(text, old) {
 			f.t.Fatalf("%s does not contain %q", name, old)
 		}
-		f.write(name, strings.Replace(text, old, new, 1))
+		f.write(name, strings.Replace(text, old, replacement, 1))
 	}
 }
 

@@ -28,7 +28,7 @@ as an SBOM (SPDX, CycloneDX or syft JSON); anything else is an image.
 }
 
 func (g *globalOptions) diff(ctx context.Context, older, newer string) error {
-	outs, err := parseOutputs(g.outputs, []string{"table", "json", "markdown"}, "table")
+	outs, err := parseOutputs(g.outputs, "table", "json", "markdown")
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,6 @@ func (g *globalOptions) anyDocument(ctx context.Context, s *pipeline.Session, na
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return generate.Read(f, name)
 }

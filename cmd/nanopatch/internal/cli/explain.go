@@ -27,7 +27,7 @@ hold of it. What starts with a slash is a path.
 }
 
 func (g *globalOptions) explain(ctx context.Context, source, what string) error {
-	outs, err := parseOutputs(g.outputs, []string{"table", "json", "markdown"}, "table")
+	outs, err := parseOutputs(g.outputs, "table", "json", "markdown")
 	if err != nil {
 		return err
 	}

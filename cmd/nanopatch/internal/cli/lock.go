@@ -23,7 +23,7 @@ func (o *updateOptions) readLock() (*plan.Lock, error) {
 	if err != nil {
 		return nil, usagef("--locked: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	lock, err := plan.ReadLock(f)
 	if err != nil {
 		return nil, fmt.Errorf("--locked %s: %w", o.locked, err)

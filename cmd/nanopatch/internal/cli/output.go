@@ -19,10 +19,10 @@ type output struct {
 // printer writes a command's result in one format.
 type printer func(w io.Writer) error
 
-// parseOutputs reads the -o values against the formats that a command offers; fallback is used where none is given.
-func parseOutputs(values, formats []string, fallback string) ([]output, error) {
+// parseOutputs reads the -o values against the formats that a command offers; where none is given it is the first.
+func parseOutputs(values []string, formats ...string) ([]output, error) {
 	if len(values) == 0 {
-		return []output{{format: fallback}}, nil
+		return []output{{format: formats[0]}}, nil
 	}
 	var outs []output
 	for _, v := range values {

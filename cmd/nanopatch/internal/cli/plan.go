@@ -39,7 +39,7 @@ Package files are downloaded, because some reasons to hold an update show only i
 }
 
 func (o *planOptions) run(ctx context.Context, source string) error {
-	outs, err := parseOutputs(o.outputs, []string{"table", "json", "markdown"}, "table")
+	outs, err := parseOutputs(o.outputs, "table", "json", "markdown")
 	if err != nil {
 		return err
 	}

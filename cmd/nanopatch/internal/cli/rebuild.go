@@ -49,7 +49,7 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 		p := &planOptions{globalOptions: o.globalOptions, updates: o.updates}
 		return p.run(cmd.Context(), source)
 	}
-	outs, err := parseOutputs(o.outputs, []string{"table", "json", "markdown"}, "table")
+	outs, err := parseOutputs(o.outputs, "table", "json", "markdown")
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (g *globalOptions) sbom(ctx context.Context, source string) error {
 	for _, f := range generate.Formats() {
 		formats = append(formats, string(f))
 	}
-	outs, err := parseOutputs(g.outputs, formats, "table")
+	outs, err := parseOutputs(g.outputs, formats...)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (g *globalOptions) logger() *slog.Logger {
 	if g.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(g.env.Stderr, &slog.HandlerOptions{Level: min(level, slog.LevelInfo)}))
 	}
-	return slog.New(tint.NewHandler(g.env.Stderr, &tint.Options{Level: level, NoColor: !g.colour(g.env.Stderr)}))
+	return slog.New(tint.NewTextHandler(g.env.Stderr, &tint.Options{Level: level, NoColor: !g.colour(g.env.Stderr)}))
 }
 
 func (g *globalOptions) progress(log *slog.Logger) progress.Progress {
@@ -63,5 +63,5 @@ func (g *globalOptions) colour(w io.Writer) bool {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -32,7 +32,7 @@ same key is not made twice.
 }
 
 func (g *globalOptions) sign(ctx context.Context, name string, keys *keyOptions) error {
-	outs, err := parseOutputs(g.outputs, []string{"table", "json"}, "table")
+	outs, err := parseOutputs(g.outputs, "table", "json")
 	if err != nil {
 		return err
 	}

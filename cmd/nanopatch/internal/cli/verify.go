@@ -40,7 +40,7 @@ fails the whole; without a key nothing passes.
 }
 
 func (o *verifyOptions) run(ctx context.Context, name string) error {
-	outs, err := parseOutputs(o.outputs, []string{"table", "json", "markdown"}, "table")
+	outs, err := parseOutputs(o.outputs, "table", "json", "markdown")
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,9 @@ type Session struct {
 	seconds map[string]float64
 }
 
-// keepID names what the index of a layer keeps; it changes when that does, so that old indexes are not used.
-const keepID = "1"
+// keepID names what the index of a layer keeps; it changes when that does, so that old indexes are not used. The number
+// is for rebuild.Wants.
+func keepID() string { return "1-" + generate.WantsID() }
 
 // Open sets up a run. Nothing is asked of the network yet.
 func Open(cfg Config) (*Session, error) {
@@ -72,7 +73,7 @@ func Open(cfg Config) (*Session, error) {
 		return nil, err
 	}
 	s.layers, err = layer.OpenStore(filepath.Join(cfg.CacheDir, "layers"), layer.StoreOptions{
-		Keep: wants, KeepID: keepID, KeepBlobs: true, Logger: cfg.Logger,
+		Keep: wants, KeepID: keepID(), KeepBlobs: true, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
