@@ -97,11 +97,12 @@ func (s *Store) scan(ctx context.Context, st *stream, path string, opts ScanOpti
 	return x, nil
 }
 
-// blame reads on behind what is wrong in an archive: if the bytes are not those asked for, that is what is wrong.
+// blame reads on behind what is wrong in an archive: if the bytes are not those asked for, as this package or the
+// layer's own reader finds, that is what is wrong.
 func (st *stream) blame(err error) error {
 	var f *FormatError
 	if errors.As(err, &f) || errors.Is(err, errMismatch) {
-		if _, e := io.Copy(io.Discard, st); errors.Is(e, ErrDigest) {
+		if _, e := io.Copy(io.Discard, st); e != nil && !errors.As(e, &f) {
 			return e
 		}
 	}
