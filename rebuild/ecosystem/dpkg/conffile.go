@@ -69,7 +69,7 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 	before := u.conffileHash(in, name)
 	edited := !exists || digest(existing.regular().MD5).String() != before
 	switch {
-	case !exists && before == newConffile, !edited:
+	case !exists && (before == newConffile || u.opts.RestoreMissing), !edited:
 		u.set(in, header.WithContent(content))
 		return
 	case before != newConffile && before == digest(content.MD5).String():

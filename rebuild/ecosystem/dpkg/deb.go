@@ -231,7 +231,7 @@ func (d *deb) readControl(f io.ReaderAt, m member) error {
 	tr := tar.NewReader(&boundedReader{r: r, left: maxControlArchive})
 	for n := 0; ; n++ {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

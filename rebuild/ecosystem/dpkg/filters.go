@@ -26,8 +26,7 @@ type filter struct {
 	include bool
 }
 
-// configNames tells whether dpkg reads a file of this name in dpkg.cfg.d (valid_config_filename in
-// lib/dpkg/options.c).
+// isConfigName tells whether dpkg reads a file of this name in dpkg.cfg.d (valid_config_filename in lib/dpkg/options.c).
 func isConfigName(name string) bool {
 	for i := range len(name) {
 		if !isAlnum(name[i]) && name[i] != '_' && name[i] != '-' {

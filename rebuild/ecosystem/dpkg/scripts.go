@@ -15,9 +15,8 @@ func (u *upgrade) checkScriptsBefore(in *install) {
 	if in.old.dropIn != "" {
 		return // whoever unpacked the package ran no scripts
 	}
-	before := newTree(u.db.view)
-	u.checkInstalledScript(in, "prerm", before, "upgrade", in.new.pkg.Version)
-	u.checkNewScript(in, "preinst", before, "upgrade", in.old.Version, in.new.pkg.Version)
+	u.checkInstalledScript(in, "prerm", u.before, "upgrade", in.new.pkg.Version)
+	u.checkNewScript(in, "preinst", u.before, "upgrade", in.old.Version, in.new.pkg.Version)
 }
 
 // checkScriptsAfter holds a package whose scripts may change something after that: the old postrm and the new postinst.

@@ -3,6 +3,7 @@ package dpkg
 import (
 	"archive/tar"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -14,10 +15,11 @@ import (
 
 // unpack puts a package's files into the tree: tarobject in src/main/archives.c, with what the editing rules add (what
 // was removed stays away, what was changed is not overwritten).
+//
+// Links are made when all else is there, as dpkg does so that no file is ever unpacked through one that is new.
 func (u *upgrade) unpack(in *install) error {
 	groups := make(map[string][]string)
-	for i := range in.new.files.Entries {
-		e := &in.new.files.Entries[i]
+	for e := range linksLast(in.new.files) {
 		if err := u.unpackEntry(in, e); err != nil {
 			return fmt.Errorf("unpacking %s: %s: %w", in.key(), e.Path, err)
 		}
@@ -32,6 +34,20 @@ func (u *upgrade) unpack(in *install) error {
 	}
 	in.unpacked = true
 	return nil
+}
+
+// linksLast gives the entries of an archive in the order in which dpkg handles them (tar_extractor in
+// lib/dpkg/tarfn.c).
+func linksLast(x *layer.Index) iter.Seq[*layer.Entry] {
+	return func(yield func(*layer.Entry) bool) {
+		for _, links := range []bool{false, true} {
+			for i := range x.Entries {
+				if e := &x.Entries[i]; (e.Type == tar.TypeSymlink) == links && !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (u *upgrade) unpackEntry(in *install, e *layer.Entry) error {
@@ -200,11 +216,23 @@ func (u *upgrade) header(e *layer.Entry, at string) layer.Entry {
 
 // set puts an entry into the tree for a package; bytecode that Python made of an older file goes.
 func (u *upgrade) set(in *install, e *layer.Entry) {
-	if old, ok := u.tree.lookup(e.Path); !ok || !sameFile(old, e) {
-		in.touched = append(in.touched, e.Path)
+	old, existed := u.tree.lookup(e.Path)
+	if !existed || !sameFile(old, e) {
 		u.dropBytecode(in, e.Path)
 	}
 	u.tree.set(e, in.key(), false)
+	if now, _ := u.tree.lookup(e.Path); !e.IsDir() && (!existed || !sameContent(old, now)) {
+		in.touched = append(in.touched, e.Path)
+	}
+}
+
+// sameContent tells whether whoever reads a path finds the same.
+func sameContent(a, b file) bool {
+	x, y := a.regular(), b.regular()
+	if x == nil || y == nil {
+		return x == nil && y == nil && a.Type == b.Type && a.Linkname == b.Linkname
+	}
+	return !x.Sparse && x.SHA256 == y.SHA256
 }
 
 // remove takes a path away for a package.

@@ -59,13 +59,14 @@ func (Ecosystem) Upgrade(
 
 // upgrade is one run of dpkg.
 type upgrade struct {
-	db         *database
-	tree       *tree
-	opts       ecosystem.UpgradeOptions
-	ids        owners
-	overrides  map[string]statOverride
-	diversions diversions
-	filters    filters
+	db *database
+	// before is the tree as it is, tree the one with all changes so far.
+	before, tree *tree
+	opts         ecosystem.UpgradeOptions
+	ids          owners
+	overrides    map[string]statOverride
+	diversions   diversions
+	filters      filters
 	// installs are the steps in the order in which they are unpacked.
 	installs []*install
 	byKey    map[ecosystem.Key]*install
@@ -109,7 +110,7 @@ type install struct {
 	obsolete []string
 	ghosts   map[string]bool
 	unpacked bool
-	// touched are the physical paths of files that this package changed.
+	// touched are the physical paths where this package changed what there is to read.
 	touched []string
 }
 
@@ -122,7 +123,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 		return nil, err
 	}
 	u := &upgrade{
-		db: db, tree: newTree(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
+		db: db, before: newTree(v), tree: newTree(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
 		lost: make(map[ecosystem.Key]map[string]bool), obsoleted: make(map[ecosystem.Key]map[string]bool),
 		bytecode: make(map[string]map[string][]string),
 	}
@@ -209,7 +210,8 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 	}
 	in := &install{
 		old: r, new: d, oldSet: make(map[string]bool), oldPlace: make(map[string]string),
-		shipped: make(map[string]*layer.Entry), skipped: make(map[string]bool), yielded: make(map[string]bool), taken: make(map[string]bool), landed: make(map[string]string),
+		shipped: make(map[string]*layer.Entry), landed: make(map[string]string),
+		skipped: make(map[string]bool), yielded: make(map[string]bool), taken: make(map[string]bool),
 		conffiles: make(map[string]declaredConffile), staged: make(map[string]*layer.Entry),
 		inherited: make(map[string]string), ghosts: make(map[string]bool),
 	}

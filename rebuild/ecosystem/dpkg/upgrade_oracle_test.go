@@ -1,14 +1,8 @@
 package dpkg
 
 import (
-	"crypto/md5"
 	"testing"
 )
-
-func md5Of(s string) [16]byte { return md5.Sum([]byte(s)) }
-
-// files is short for what a package ships.
-type files = map[string]string
 
 // TestUpgradeEqualsDpkg upgrades one package, or several at once, both ways.
 func TestUpgradeEqualsDpkg(t *testing.T) {
@@ -62,7 +56,19 @@ func TestUpgradeEqualsDpkg(t *testing.T) {
 			name: "modes",
 			old:  []spec{{version: "1", files: files{"usr/bin/s": "one", "usr/lib/d/": ""}}},
 			new: []spec{{version: "2", files: files{"usr/bin/s": "two", "usr/lib/d/": "", "usr/lib/e/": ""},
-				modes: modes{"usr/bin/s": 0o755 | setuid, "usr/lib/d/": 0o700, "usr/lib/e/": 0o1777 &^ 0o1000}}},
+				modes: modes{"usr/bin/s": 0o4755, "usr/lib/d/": 0o700, "usr/lib/e/": 0o1777}}},
+		},
+		{
+			name: "owners by name",
+			old:  []spec{{version: "1", files: files{"usr/bin/s": "one"}}},
+			new: []spec{{version: "2", files: files{"usr/bin/s": "two", "usr/bin/n": "no such user", "usr/lib/d/": ""}, owners: map[string][2]string{
+				"usr/bin/s": {"www-data", "mail"}, "usr/bin/n": {"no-such-user", "no-such-group"}, "usr/lib/d/": {"root", "www-data"},
+			}}},
+		},
+		{
+			name: "architecture changes",
+			old:  []spec{{version: "1", files: files{"usr/bin/s": "one"}}},
+			new:  []spec{{version: "2", arch: "amd64", files: files{"usr/bin/s": "two"}}},
 		},
 		{
 			name: "symbolic link to a directory stays",

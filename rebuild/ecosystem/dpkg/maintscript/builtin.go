@@ -45,8 +45,8 @@ func (e *evaluator) run(c *syntax.CallExpr, args []string) (int, error) {
 	if status, ok, err := e.builtin(c, name, args); ok || err != nil {
 		return status, err
 	}
-	if strings.HasPrefix(name, "debconf_") || strings.HasPrefix(name, "db_") {
-		return e.debconf(c, name, args)
+	if strings.HasPrefix(name, "db_") {
+		return e.debconf(c, name)
 	}
 	e.steps += programCost
 	if _, found := e.find(name); !found {
@@ -246,13 +246,10 @@ func (e *evaluator) output(args []string) (string, bool) {
 // debconf follows the shell library's commands. Questions were asked when the package was installed, and without a
 // person to answer the answers stay; debconf's own database is not kept up to date, it is rebuilt from the packages'
 // templates whenever it is needed. Answers are not known here.
-func (e *evaluator) debconf(c *syntax.CallExpr, name string, args []string) (int, error) {
+func (e *evaluator) debconf(c *syntax.CallExpr, name string) (int, error) {
 	switch name {
 	case "db_version", "db_capb", "db_stop", "db_title", "db_settitle", "db_info", "db_beginblock", "db_endblock",
-		"db_input", "db_go", "db_subst", "db_purge", "db_unregister":
-		e.unknown["RET"] = true
-		return 0, nil
-	case "db_get", "db_fget", "db_metaget":
+		"db_input", "db_go", "db_subst", "db_purge", "db_unregister", "db_get", "db_fget", "db_metaget":
 		e.unknown["RET"] = true
 		return 0, nil
 	}

@@ -78,10 +78,12 @@ func prove(s Script, args []string, root Root) error {
 		script: s, root: root, args: args, funcs: make(map[string]*syntax.FuncDecl), errexit: errexit,
 		vars: map[string]string{
 			"DPKG_MAINTSCRIPT_NAME": s.Name, "DPKG_MAINTSCRIPT_PACKAGE": s.Package, "DPKG_MAINTSCRIPT_ARCH": s.Arch,
-			"DPKG_ROOT": "", "DPKG_ADMINDIR": "/var/lib/dpkg", "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT": "1",
-			"PATH": strings.Join(searchPath, ":"), "DEBIAN_FRONTEND": "noninteractive",
+			"DPKG_ROOT": "", "PATH": strings.Join(searchPath, ":"),
 		},
 		unknown: make(map[string]bool),
+	}
+	for _, name := range environment {
+		e.unknown[name] = true
 	}
 	status, err := e.stmts(file.Stmts)
 	var exit exitFlow
@@ -95,6 +97,15 @@ func prove(s Script, args []string, root Root) error {
 		return fmt.Errorf("fails with status %d", status)
 	}
 	return nil
+}
+
+// environment are variables that a script may find set, to what depends on where it runs. All others that it does not set
+// itself are taken for unset.
+var environment = []string{
+	"DPKG_ADMINDIR", "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "DPKG_MAINTSCRIPT_DEBUG", "DPKG_RUNNING_VERSION", "DPKG_FORCE",
+	"DEBIAN_FRONTEND", "DEBIAN_PRIORITY", "DEBIAN_HAS_FRONTEND", "DEBCONF_FRONTEND", "DEBCONF_RECONFIGURE", "HOME", "USER",
+	"LOGNAME", "SHELL", "TERM", "LANG", "LANGUAGE", "LC_ALL", "TZ", "PWD", "OLDPWD", "IFS", "HOSTNAME", "SUDO_USER", "UID", "EUID",
+	"PPID", "RANDOM", "LINENO", "SECONDS",
 }
 
 // shebang tells by a script's first line which shell would run it.

@@ -123,6 +123,9 @@ func (e *evaluator) command(s *syntax.Stmt) (int, error) {
 	case *syntax.Subshell:
 		return e.subshell(c)
 	case *syntax.FuncDecl:
+		if c.Name == nil {
+			return 0, refuse(s, "function without a name")
+		}
 		e.funcs[c.Name.Value] = c
 		return 0, nil
 	}

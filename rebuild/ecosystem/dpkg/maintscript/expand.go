@@ -269,7 +269,7 @@ func (e *evaluator) variable(p *syntax.ParamExp) (string, bool, error) {
 		}
 		return e.args[n-1], true, nil
 	}
-	if e.unknown[name] || slices.Contains([]string{"$", "!", "-", "_", "RANDOM", "PPID", "LINENO"}, name) {
+	if e.unknown[name] || slices.Contains([]string{"$", "!", "-", "_"}, name) {
 		return "", false, refuse(p, "the value of %s is not known", name)
 	}
 	value, set := e.vars[name]
