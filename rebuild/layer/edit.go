@@ -35,6 +35,15 @@ func (x *Index) Apply(edits Edits) (*Index, error) {
 	return sc.index(), nil
 }
 
+// Changes tells whether edits ask for anything but what is there. Errors are those of Apply.
+func (x *Index) Changes(edits Edits) (bool, error) {
+	sc, err := x.plan(edits)
+	if err != nil {
+		return false, err
+	}
+	return sc.changed, nil
+}
+
 // op is one entry of the rewritten archive.
 type op struct {
 	entry *Entry

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -70,8 +72,7 @@ func Distribute(
 			return nil, holds, err
 		}
 	}
-	d.finish()
-	return d.edits, nil, nil
+	return d.edits, nil, d.finish()
 }
 
 type distributor struct {
@@ -81,17 +82,16 @@ type distributor struct {
 	// cur is the stack with all edits so far applied.
 	cur   *rootfs.Stack
 	edits *Edits
+	// changes are those of the upgrades made so far.
+	changes []ecosystem.Change
 	// pending holds, for each layer, the packages that edit it.
 	pending []map[ecosystem.Key]bool
 }
 
 // layer settles one layer: first what updates at home below left for it, then the updates at home in it.
 func (d *distributor) layer(ctx context.Context, i int) ([]*ecosystem.HoldError, error) {
-	if err := d.database(i); err != nil {
-		return nil, err
-	}
-	if err := d.apply(i); err != nil {
-		return nil, err
+	if holds, err := d.fromBelow(i); err != nil || len(holds) > 0 {
+		return holds, err
 	}
 	steps := d.homeSteps(i)
 	if len(steps) == 0 {
@@ -120,7 +120,36 @@ func (d *distributor) layer(ctx context.Context, i int) ([]*ecosystem.HoldError,
 	if err := d.apply(i); err != nil {
 		return nil, err
 	}
-	return nil, d.propagate(i, view, effect)
+	d.changes = append(d.changes, effect.Changes...)
+	return d.propagate(i, view, effect)
+}
+
+// fromBelow settles what the updates at home below layer i mean for it: copies of their files, which propagate has
+// edited already, its own copies of the databases, and what is derived from their files.
+func (d *distributor) fromBelow(i int) ([]*ecosystem.HoldError, error) {
+	if err := d.apply(i); err != nil {
+		return nil, err
+	}
+	var steps []ecosystem.Step
+	for _, s := range d.steps {
+		if s.Home < i {
+			steps = append(steps, s.Step)
+		}
+	}
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	if err := d.database(i, steps); err != nil {
+		return nil, err
+	}
+	if err := d.apply(i); err != nil {
+		return nil, err
+	}
+	holds, err := d.eco.CheckAbove(d.cur.View(i+1), steps, d.changes)
+	if err != nil {
+		return nil, fmt.Errorf("layer %d: %w", i, err)
+	}
+	return holds, nil
 }
 
 func (d *distributor) homeSteps(i int) []ecosystem.Step {
@@ -148,41 +177,40 @@ func (d *distributor) timeOf(i int) time.Time {
 	return newest
 }
 
-// database edits layer i's own copies of whole-file databases for the updates at home below it.
-func (d *distributor) database(i int) error {
-	var steps []ecosystem.Step
-	for _, s := range d.steps {
-		if s.Home < i {
-			steps = append(steps, s.Step)
-		}
-	}
-	if len(steps) == 0 {
-		return nil
-	}
+// database edits layer i's own copies of whole-file databases for the updates at home below it. A copy that comes out
+// as it is stays as it is.
+func (d *distributor) database(i int, steps []ecosystem.Step) error {
 	for _, p := range d.eco.DatabasePaths() {
 		e, ok := d.own(i, p)
-		if !ok || !e.IsRegular() {
+		if !ok {
 			continue
 		}
-		if err := d.editDatabase(i, e, steps); err != nil {
+		if err := d.editDatabase(i, p, e, steps); err != nil {
 			return fmt.Errorf("layer %d: %s: %w", i, p, err)
 		}
 	}
 	return nil
 }
 
-func (d *distributor) editDatabase(i int, e *layer.Entry, steps []ecosystem.Step) error {
-	old, err := readEntry(d.edits.Old, rootfs.Node{Entry: e, Layer: i})
+func (d *distributor) editDatabase(i int, p string, e *layer.Entry, steps []ecosystem.Step) error {
+	content := e
+	if !e.IsRegular() {
+		var err error
+		if content, err = d.edits.Old.Layer(i).Target(e); err != nil {
+			return err
+		}
+	}
+	old, err := readEntry(d.edits.Old, rootfs.Node{Entry: content, Layer: i})
 	if err != nil {
 		return err
 	}
-	edited, err := d.eco.EditDatabase(e.Path, old, d.cur.View(i+1), steps)
-	if err != nil {
+	edited, err := d.eco.EditDatabase(p, old, d.cur.View(i+1), steps)
+	if err != nil || bytes.Equal(old, edited) {
 		return err
 	}
 	d.edits.Times[i] = d.timeOf(i)
-	header := *e
-	header.ModTime = d.edits.Times[i]
+	header := *content
+	header.Path, header.ModTime = p, d.edits.Times[i]
 	updated, err := layer.NewFile(header, layer.Bytes(edited))
 	if err != nil {
 		return err
@@ -196,24 +224,36 @@ func (d *distributor) editDatabase(i int, e *layer.Entry, steps []ecosystem.Step
 
 // home turns an upgrade's effect into edits of the layer it happens in.
 func (d *distributor) home(i int, view *rootfs.View, effect *ecosystem.Effect) error {
+	removed := removedPaths(effect)
 	for _, c := range effect.Changes {
 		if !c.Database {
 			d.edits.Changed[c.Path] = c.Package
 		}
-		if c.Entry == nil {
-			if err := d.remove(i, c.Path); err != nil {
-				return err
-			}
+		if c.Entry != nil {
+			d.put(i, c.Entry)
 			continue
 		}
-		d.put(i, c.Entry)
+		if err := d.remove(i, c.Path, removed); err != nil {
+			return err
+		}
 	}
 	for _, c := range effect.Changes {
-		if c.Entry != nil {
+		if _, there := d.own(i, c.Path); c.Entry != nil && !there {
 			d.parents(i, view, c.Path)
 		}
 	}
 	return nil
+}
+
+// removedPaths are the paths that an upgrade removes.
+func removedPaths(effect *ecosystem.Effect) map[string]bool {
+	removed := make(map[string]bool)
+	for _, c := range effect.Changes {
+		if c.Entry == nil {
+			removed[c.Path] = true
+		}
+	}
+	return removed
 }
 
 // own finds the entry that layer i's archive has for a path of the tree. Its Path, the name in the archive, differs
@@ -237,11 +277,19 @@ func (d *distributor) edit(i int, p string, e *layer.Entry) {
 	d.edits.Layers[i][p] = e
 }
 
-// put places a file in layer i; a whiteout of the same path in that layer has nothing left to say.
+// put places a file in layer i, under the names that the layer's archive has for it and, of a hard link, for its target.
+// A whiteout of the same path in that layer has nothing left to say.
 func (d *distributor) put(i int, e *layer.Entry) {
-	if old, ok := d.own(i, e.Path); ok && old.Path != e.Path {
-		renamed := *e
+	renamed := *e
+	if old, ok := d.own(i, e.Path); ok {
 		renamed.Path = old.Path
+	}
+	if e.Type == tar.TypeLink {
+		if target, ok := d.own(i, e.Linkname); ok {
+			renamed.Linkname = target.Path
+		}
+	}
+	if renamed.Path != e.Path || renamed.Linkname != e.Linkname {
 		e = &renamed
 	}
 	d.edit(i, e.Path, e)
@@ -251,12 +299,14 @@ func (d *distributor) put(i int, e *layer.Entry) {
 	}
 }
 
-// remove takes a path out of layer i and, where a lower layer still holds it, hides it by a whiteout.
-func (d *distributor) remove(i int, p string) error {
+// remove takes a path out of layer i and, where a lower layer still holds it, hides it by a whiteout. What lies in a
+// directory that goes too is hidden by the directory's whiteout.
+func (d *distributor) remove(i int, p string, removed map[string]bool) error {
 	if old, ok := d.own(i, p); ok {
 		d.edit(i, old.Path, nil)
 	}
-	if _, visible := d.cur.View(i).Lookup(p); !visible {
+	_, visible := d.cur.View(i).Lookup(p)
+	if !visible || removed[path.Dir(p)] {
 		return nil
 	}
 	w, err := layer.NewFile(layer.Entry{
@@ -307,9 +357,18 @@ func (d *distributor) apply(i int) error {
 	return err
 }
 
-func (d *distributor) finish() {
+// finish says of the edits what is known only when all are made; edits that ask for what is there are none.
+func (d *distributor) finish() error {
 	d.edits.New = d.cur
 	for i, keys := range d.pending {
+		changes, err := d.edits.Old.Layer(i).Changes(d.edits.Layers[i])
+		if err != nil {
+			return fmt.Errorf("layer %d: %w", i, err)
+		}
+		if !changes {
+			d.edits.Layers[i] = nil
+			continue
+		}
 		for key := range keys {
 			d.edits.Because[i] = append(d.edits.Because[i], key)
 		}
@@ -322,4 +381,5 @@ func (d *distributor) finish() {
 		x, y := d.edits.Overridden[a], d.edits.Overridden[b]
 		return x.Layer < y.Layer || x.Layer == y.Layer && x.Path < y.Path
 	})
+	return nil
 }

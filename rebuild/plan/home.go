@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -78,7 +79,7 @@ func touches(stack *rootfs.Stack, i int, eco ecosystem.Ecosystem) bool {
 		e := &entries[k]
 		if hidden, _, ok := e.Whiteout(); ok {
 			// A whiteout may take away the database or a directory above it.
-			if eco.Wants(hidden) || isAncestorOfDatabase(hidden, eco) {
+			if eco.Wants(hidden) || eco.Wants(path.Join(hidden, "any")) || isAncestorOfDatabase(hidden, eco) {
 				return true
 			}
 			continue

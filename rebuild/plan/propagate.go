@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
@@ -12,50 +14,63 @@ import (
 
 // propagate carries an upgrade at home in layer i to the copies of its files in the layers above.
 // before is the tree that ends with layer i as it was before the upgrade.
-func (d *distributor) propagate(i int, before *rootfs.View, effect *ecosystem.Effect) error {
+func (d *distributor) propagate(i int, before *rootfs.View, effect *ecosystem.Effect) ([]*ecosystem.HoldError, error) {
+	var holds []*ecosystem.HoldError
 	for j := i + 1; j < d.edits.Old.Len(); j++ {
 		// Paths are resolved in the tree as it is at layer j: a layer may have turned bin into a link to usr/bin.
 		view := d.cur.View(j + 1)
-		for _, c := range effect.Changes {
-			if d.isWholeDatabase(c.Path) {
+		// Backwards, so that a directory comes after what was in it.
+		for _, c := range slices.Backward(effect.Changes) {
+			if slices.Contains(d.eco.DatabasePaths(), c.Path) {
 				continue
 			}
-			if err := d.propagateChange(j, view, before, c); err != nil {
-				return fmt.Errorf("layer %d: %s: %w", j, c.Path, err)
+			hold, err := d.propagateChange(j, view, before, c)
+			if err != nil {
+				return nil, fmt.Errorf("layer %d: %s: %w", j, c.Path, err)
+			}
+			if hold != nil {
+				holds = append(holds, hold)
 			}
 		}
 	}
-	return nil
+	return holds, nil
 }
 
-func (d *distributor) isWholeDatabase(p string) bool {
-	for _, db := range d.eco.DatabasePaths() {
-		if p == db {
-			return true
-		}
-	}
-	return false
-}
-
-func (d *distributor) propagateChange(j int, view, before *rootfs.View, c ecosystem.Change) error {
+// propagateChange carries one change to layer j. It returns a hold where the layer has a database file of its own that
+// the package manager wrote there for other reasons: neither the old nor the new content would be right in it.
+func (d *distributor) propagateChange(j int, view, before *rootfs.View, c ecosystem.Change) (*ecosystem.HoldError, error) {
 	p, err := view.ResolveDir(c.Path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	own, ok := d.own(j, p)
-	if !ok || own.IsDir() {
-		return nil
+	if !ok {
+		return nil, nil //nolint:nilnil // nothing there, nothing to hold
+	}
+	if own.IsDir() {
+		if c.Entry == nil && d.emptied(j, own.Path) {
+			d.edit(j, own.Path, nil)
+			d.mark(j, c.Package)
+		}
+		return nil, nil //nolint:nilnil // directories stay as their layer has them
 	}
 	was, existed := before.Lookup(c.Path)
-	// A hard link that leads out of its layer cannot be a copy of the package's file.
-	target, err := d.edits.Old.Layer(j).Target(own)
-	same := err == nil && existed && sameFile(target, was.Inode())
-	switch {
-	case !same:
-		if c.Entry == nil || !c.Database {
-			d.override(j, p, c.Package)
+	target := own
+	if own.Type == tar.TypeLink {
+		// One that leads out of its layer cannot be a copy of the package's file.
+		if target, err = d.edits.Old.Layer(j).Target(own); err != nil {
+			target = own
 		}
-		return nil
+	}
+	switch same := existed && sameFile(target, was.Inode()); {
+	case !same && c.Database:
+		return &ecosystem.HoldError{
+			Package: c.Package, Reason: ecosystem.ReasonModifiedFile,
+			Detail: fmt.Sprintf("layer %d carries its own /%s", j, p),
+		}, nil
+	case !same:
+		d.override(j, p, c.Package)
+		return nil, nil //nolint:nilnil // the author's own file stays
 	case c.Entry == nil:
 		d.edit(j, own.Path, nil)
 	default:
@@ -63,7 +78,22 @@ func (d *distributor) propagateChange(j int, view, before *rootfs.View, c ecosys
 	}
 	d.edits.Changed[p] = c.Package
 	d.mark(j, c.Package)
-	return nil
+	return nil, nil //nolint:nilnil // done
+}
+
+// emptied tells whether the edits leave nothing in a directory of layer j.
+func (d *distributor) emptied(j int, dir string) bool {
+	entries := d.edits.Old.Layer(j).Entries
+	for k := range entries {
+		p := entries[k].Path
+		if !strings.HasPrefix(p, dir+"/") {
+			continue
+		}
+		if e, edited := d.edits.Layers[j][p]; !edited || e != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // sameFile tells whether a layer's own entry still is the file that the package installed, whatever its mode and owner.
@@ -99,8 +129,12 @@ func (d *distributor) replaceCopy(j int, own, target, updated *layer.Entry) {
 	d.edit(j, target.Path, e)
 	entries := d.edits.Old.Layer(j).Entries
 	for k := range entries {
-		if l := &entries[k]; l.Type == tar.TypeLink && l.Linkname == target.Path {
-			link := *l
+		if entries[k].Type != tar.TypeLink {
+			continue
+		}
+		if t, err := d.edits.Old.Layer(j).Target(&entries[k]); err == nil && t == target {
+			link := entries[k]
+			link.Linkname = target.Path
 			d.edit(j, link.Path, &link)
 		}
 	}
