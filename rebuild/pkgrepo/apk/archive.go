@@ -52,7 +52,9 @@ func (o *opener) archive(groups [][]index) *Archive {
 // those of a tagged repository are only there if the world asks for the package by that tag.
 //
 // The artifacts have no SHA-256, as an index has none: [Archive.Resolve] completes them.
-func (a *Archive) Candidates(name, _ string) []pkgrepo.Candidate { return slices.Clone(a.candidates[name]) }
+func (a *Archive) Candidates(name, _ string) []pkgrepo.Candidate {
+	return slices.Clone(a.candidates[name])
+}
 
 // Serves tells whether any repository offers any version of the package: if not, it is unmanaged.
 func (a *Archive) Serves(name, _ string) bool { return len(a.candidates[name]) > 0 }

@@ -23,7 +23,7 @@ import (
 
 // Bounds of an index, in bytes: Wolfi's, the largest known, has 15 MB and 120 MB unpacked.
 const (
-	maxIndex     = 128 << 20
+	maxIndex     = 64 << 20
 	maxUnpacked  = 2 << 30
 	maxSignature = 64 << 10
 )
