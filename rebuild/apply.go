@@ -105,8 +105,12 @@ func (j *Job) assemble(rewritten []v1.Layer) (v1.Image, []string, error) {
 			created = j.edits.Times[i]
 		}
 	}
+	epoch := j.opts.Edits.SourceDateEpoch
+	if !epoch.IsZero() {
+		created = epoch
+	}
 	img, notes, err := image.Rebuild(j.image, changes, image.RebuildOptions{
-		Created: created, Annotations: map[string]string{
+		Created: created, CreatedExactly: !epoch.IsZero(), Annotations: map[string]string{
 			AnnotationSource: j.Plan.Image.Digest.String(), AnnotationPlan: digest.String(),
 		},
 	})

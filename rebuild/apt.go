@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -15,17 +16,21 @@ import (
 )
 
 // aptRepositories serves dpkg's packages from apt repositories.
-type aptRepositories struct {
-	archive *apt.Archive
-	distro  apt.Distro
-	now     time.Time
+type aptRepositories struct{ archive *apt.Archive }
+
+func distroAPT(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error) {
+	found, err := apt.ReadDistro(v)
+	if err != nil {
+		return plan.Distro{}, nil, err
+	}
+	distro := plan.Distro{ID: found.ID, VersionID: found.VersionID}
+	if day, known := apt.EndOfLife(found); known && !day.IsZero() && !now.Before(day) {
+		return distro, &plan.Date{Time: day}, nil
+	}
+	return distro, nil, nil
 }
 
 func openAPT(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error) {
-	distro, err := apt.ReadDistro(v)
-	if err != nil {
-		return nil, err
-	}
 	architectures := installedArchitectures(db)
 	configured, err := apt.Sources(v, architectures[0], opts.Repositories...)
 	if err != nil && len(opts.Repositories) > 0 {
@@ -58,7 +63,7 @@ func openAPT(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *O
 	for _, n := range archive.Notes() {
 		log.WarnContext(ctx, n)
 	}
-	return &aptRepositories{archive: archive, distro: distro, now: opts.Now()}, nil
+	return &aptRepositories{archive: archive}, nil
 }
 
 // installedArchitectures lists the architectures of the installed packages, that of most packages first: the native one.
@@ -85,12 +90,3 @@ func (r *aptRepositories) Candidates(key ecosystem.Key) []pkgrepo.Candidate {
 }
 
 func (r *aptRepositories) Origins() []*pkgrepo.Origin { return r.archive.Origins() }
-
-func (r *aptRepositories) Distro() plan.Distro {
-	return plan.Distro{ID: r.distro.ID, VersionID: r.distro.VersionID}
-}
-
-func (r *aptRepositories) EOL() (time.Time, bool) {
-	day, known := r.archive.EndOfLife()
-	return day, known && !r.now.Before(day)
-}

@@ -3,6 +3,7 @@ package rebuild
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -23,6 +24,8 @@ type backend struct {
 	scheme    version.Scheme
 	// wants tells whether the repositories' configuration is read from a file of the image.
 	wants func(path string) bool
+	// distro reads the image's distribution and the day on which its support ended, nil while it has not.
+	distro func(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error)
 	// open reads and verifies the repositories for an image, as far as they concern its packages.
 	open func(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error)
 }
@@ -30,7 +33,7 @@ type backend struct {
 // backends lists the ecosystems in the order in which they are looked for.
 func backends() []backend {
 	return []backend{
-		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, open: openAPT},
+		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, distro: distroAPT, open: openAPT},
 	}
 }
 
@@ -40,9 +43,6 @@ type repositories interface {
 	Candidates(key ecosystem.Key) []pkgrepo.Candidate
 	// Origins lists the verified indexes.
 	Origins() []*pkgrepo.Origin
-	// Distro is the image's distribution, EOL the day on which its support ended, if it is over.
-	Distro() plan.Distro
-	EOL() (time.Time, bool)
 }
 
 // Wants tells whether any known ecosystem needs a regular file's content kept in the index of its layer.

@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -15,22 +16,11 @@ import (
 // describe writes the decision and its edits into the plan.
 func (l *loop) describe(d *policy.Decision) error {
 	p := l.job.Plan
-	p.Distro = l.repos.Distro()
-	if day, over := l.repos.EOL(); over {
-		p.EOL = &day
-	}
 	p.Updates = make([]plan.Update, 0, len(d.Updates))
 	for _, u := range d.Updates {
 		p.Updates = append(p.Updates, l.update(u))
 	}
-	p.Held = make([]plan.Hold, 0, len(d.Held))
-	for _, h := range d.Held {
-		p.Held = append(p.Held, plan.Hold{
-			Name: h.Package.Name, Arch: h.Package.Arch, Type: l.backend.ecosystem.Type(), From: h.Package.Version,
-			Candidate: h.Candidate.Version, Security: h.Candidate.Origin != nil && h.Candidate.Origin.Security,
-			Reason: h.Reason, Detail: h.Detail,
-		})
-	}
+	p.Held = l.held(d)
 	p.Unmanaged = make([]plan.Unmanaged, 0, len(d.Unmanaged))
 	for _, u := range d.Unmanaged {
 		p.Unmanaged = append(p.Unmanaged, plan.Unmanaged{
@@ -47,20 +37,49 @@ func (l *loop) describe(d *policy.Decision) error {
 	return l.describeEdits()
 }
 
-func (l *loop) update(u policy.Update) plan.Update {
-	return plan.Update{
-		Name: u.From.Name, Arch: u.From.Arch, Type: l.backend.ecosystem.Type(), Source: u.To.Source,
-		From: u.From.Version, To: u.To.Version, Level: u.Level.String(), NumberLevel: u.NumberLevel.String(),
-		Security: u.Security, CVEs: []string{}, Layer: l.homes[u.From.Key],
-		PURL: purl(l.backend.ecosystem.Type(), l.repos.Distro(), u.To.Package),
-		Artifact: plan.Artifact{
-			URL: u.To.Artifact.URL, SHA256: hex.EncodeToString(u.To.Artifact.SHA256[:]), Size: u.To.Artifact.Size,
-			Date: l.payloads[u.To.Artifact].Date().UTC(),
-		},
+// held lists what is not taken: whole packages, and the versions beyond those that are.
+func (l *loop) held(d *policy.Decision) []plan.Hold {
+	held := make([]plan.Hold, 0, len(d.Held))
+	add := func(h policy.Hold) {
+		held = append(held, plan.Hold{
+			Name: h.Package.Name, Arch: h.Package.Arch, Type: l.backend.ecosystem.Type(), From: h.Package.Version,
+			Candidate: h.Candidate.Version, Security: h.Security, Reason: h.Reason, Detail: h.Detail,
+		})
 	}
+	for _, h := range d.Held {
+		add(h)
+	}
+	for _, u := range d.Updates {
+		if u.Beyond != nil {
+			add(*u.Beyond)
+		}
+	}
+	slices.SortStableFunc(held, func(a, b plan.Hold) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
+	})
+	return held
 }
 
-// purl is the package URL of a distribution's package (package-url/purl-spec, types deb and apk).
+func (l *loop) update(u policy.Update) plan.Update {
+	payload := l.payloads[u.To.Artifact]
+	out := plan.Update{
+		Name: u.From.Name, Arch: u.From.Arch, Type: l.backend.ecosystem.Type(), Source: payload.Package().Source,
+		From: u.From.Version, To: u.To.Version, Level: u.Level.String(), NumberLevel: u.NumberLevel.String(),
+		Security: u.Security, CVEs: []string{}, Layer: l.homes[u.From.Key],
+		PURL: purl(l.backend.ecosystem.Type(), l.job.Plan.Distro, u.To.Package),
+		Artifact: plan.Artifact{
+			URL: u.To.Artifact.URL, SHA256: hex.EncodeToString(u.To.Artifact.SHA256[:]), Size: u.To.Artifact.Size,
+			Date: payload.Date().UTC(),
+		},
+	}
+	if u.To.Arch != u.From.Arch {
+		out.ToArch = u.To.Arch
+	}
+	return out
+}
+
+// purl is the package URL of a distribution's package (package-url/purl-spec, types deb and apk). The namespace is the
+// distribution, and left out where the image does not name one.
 func purl(kind string, d plan.Distro, p ecosystem.Package) string {
 	q := url.Values{}
 	if p.Arch != "" {
@@ -69,8 +88,15 @@ func purl(kind string, d plan.Distro, p ecosystem.Package) string {
 	if d.ID != "" {
 		q.Set("distro", strings.TrimSuffix(d.ID+"-"+d.VersionID, "-"))
 	}
-	name := url.PathEscape(p.Name)
-	return fmt.Sprintf("pkg:%s/%s/%s@%s?%s", kind, d.ID, strings.ReplaceAll(name, "+", "%2B"), url.QueryEscape(p.Version), q.Encode())
+	path := strings.ReplaceAll(url.PathEscape(p.Name), "+", "%2B")
+	if d.ID != "" {
+		path = url.PathEscape(d.ID) + "/" + path
+	}
+	out := "pkg:" + kind + "/" + path + "@" + url.QueryEscape(p.Version)
+	if len(q) > 0 {
+		out += "?" + q.Encode()
+	}
+	return out
 }
 
 // describeEdits fills in what the edits say of layers and files.

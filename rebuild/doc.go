@@ -19,7 +19,6 @@
 // the indexes of the layers, and every new hold goes back to policy until none is left. Nothing is ever un-held, so the
 // loop ends.
 //
-// The loop works on indexes alone. An edited layer's index is known before a byte of it is written, so the plan, the
-// new SBOM and the check of the one against the other all come before the rewrite's cost, and the rewrite is checked
-// against the index it promised.
+// The loop works on indexes alone. An edited layer's index is known before a byte of it is written, so a plan costs no
+// rewrite, and each layer's edits are computed on the tree that the edits below it will have made.
 package rebuild

@@ -15,8 +15,8 @@ import (
 // locked plans exactly the updates that a lock names. Anything that it cannot do as locked is an error: a rerun that
 // gives something else would be worse than none.
 func (l *loop) locked(ctx context.Context) error {
-	lock := l.job.opts.Lock
-	l.job.opts.Edits = lock.Options()
+	lock, p := l.job.opts.Lock, l.job.Plan
+	l.job.opts.Edits, p.Choices = lock.Options(), plan.ChoicesOf(lock.Options())
 	decision, err := l.lockedDecision(lock)
 	if err != nil {
 		return err
@@ -26,18 +26,19 @@ func (l *loop) locked(ctx context.Context) error {
 		return err
 	}
 	if len(holds) > 0 {
-		return fmt.Errorf("%w: %w", plan.ErrLock, holds[0])
+		return fmt.Errorf("%w: %w; make a new one with --lock", plan.ErrLock, holds[0])
 	}
-	p := l.job.Plan
-	p.Updates = make([]plan.Update, 0, len(lock.Updates))
-	for _, u := range lock.Updates {
-		u.Layer = l.homes[u.Key()]
-		p.Updates = append(p.Updates, u)
+	p.Updates = make([]plan.Update, 0, len(decision.Updates))
+	for i, u := range decision.Updates {
+		update := l.update(u)
+		update.Level = lock.Updates[i].Level
+		p.Updates = append(p.Updates, update)
 	}
 	p.Held, p.Unmanaged, p.Repositories = []plan.Hold{}, []plan.Unmanaged{}, lock.Repositories
 	return l.describeEdits()
 }
 
+// lockedDecision is what the policy would have decided to come to the lock's updates, in its order.
 func (l *loop) lockedDecision(lock *plan.PlatformLock) (*policy.Decision, error) {
 	installed := make(map[ecosystem.Key]ecosystem.Package, len(l.installed))
 	for _, p := range l.installed {
@@ -47,10 +48,11 @@ func (l *loop) lockedDecision(lock *plan.PlatformLock) (*policy.Decision, error)
 	for _, u := range lock.Updates {
 		from, ok := installed[u.Key()]
 		if !ok || from.Version != u.From {
-			return nil, fmt.Errorf("%w: it updates %s %s, the image has %q", plan.ErrLock, u.Key(), u.From, from.Version)
+			return nil, fmt.Errorf("%w: it updates %s %s, the image has %q; make a new one with --lock",
+				plan.ErrLock, u.Key(), u.From, from.Version)
 		}
 		to := pkgrepo.Candidate{
-			Package:  ecosystem.Package{Key: u.Key(), Version: u.To, Source: u.Source},
+			Package:  ecosystem.Package{Key: ecosystem.Key{Name: u.Name, Arch: u.NewArch()}, Version: u.To},
 			Artifact: pkgrepo.Artifact{URL: u.Artifact.URL, Size: u.Artifact.Size},
 		}
 		digest, err := hex.DecodeString(u.Artifact.SHA256)
@@ -58,7 +60,9 @@ func (l *loop) lockedDecision(lock *plan.PlatformLock) (*policy.Decision, error)
 			return nil, fmt.Errorf("%w: %s: %q is no SHA-256", plan.ErrLock, u.Key(), u.Artifact.SHA256)
 		}
 		to.Artifact.SHA256 = [sha256.Size]byte(digest)
-		d.Updates = append(d.Updates, policy.Update{From: from, To: to, Security: u.Security})
+		d.Updates = append(d.Updates, policy.Update{
+			From: from, To: to, NumberLevel: l.backend.scheme.Level(u.From, u.To), Security: u.Security,
+		})
 	}
 	return d, nil
 }

@@ -24,9 +24,13 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 		return fmt.Errorf("reading the package database: %w", err)
 	}
 	l := &loop{
-		job: j, backend: b, homes: homes, installed: db.Packages(),
+		job: j, backend: b, homes: homes, database: db, installed: db.Packages(),
 		payloads: make(map[pkgrepo.Artifact]ecosystem.Payload), holds: make(map[ecosystem.Key]*ecosystem.HoldError),
 	}
+	if j.Plan.Distro, j.Plan.EOL, err = b.distro(j.Tree.Top(), j.opts.Now()); err != nil {
+		return fmt.Errorf("reading the distribution: %w", err)
+	}
+	j.Plan.Choices = plan.ChoicesOf(j.opts.Edits)
 	if j.opts.Lock != nil {
 		return l.locked(ctx)
 	}
@@ -42,6 +46,7 @@ type loop struct {
 	backend   backend
 	repos     repositories
 	homes     map[ecosystem.Key]int
+	database  ecosystem.Database
 	installed []ecosystem.Package
 	// payloads are the package files fetched so far, by artifact.
 	payloads map[pkgrepo.Artifact]ecosystem.Payload
@@ -111,10 +116,13 @@ func (l *loop) try(ctx context.Context, d *policy.Decision) ([]*ecosystem.HoldEr
 		})
 	}
 	l.job.edits, holds, err = plan.Distribute(ctx, l.job.Tree, l.backend.ecosystem, steps, l.job.opts.Edits)
+	if h := l.uneditable(err, d.Updates); h != nil {
+		return []*ecosystem.HoldError{h}, nil
+	}
 	return holds, err
 }
 
-// fetch downloads and opens the package files that are not at hand yet. One that is gone is a hold.
+// fetch downloads and opens the package files that are not at hand yet. One that cannot be had is a hold.
 func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem.HoldError, error) {
 	var missing []policy.Update
 	for _, u := range updates {
@@ -130,8 +138,7 @@ func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem
 		group.Go(func() error {
 			var err error
 			payloads[i], err = l.fetchOne(gctx, u)
-			if errors.Is(err, pkgrepo.ErrNotFound) {
-				holds[i] = &ecosystem.HoldError{Package: u.From.Key, Reason: ecosystem.ReasonNoArtifact, Detail: err.Error()}
+			if holds[i] = l.unusable(gctx, err, u); holds[i] != nil {
 				return nil
 			}
 			return err
@@ -159,7 +166,7 @@ func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload
 	}
 	payload, err := l.backend.ecosystem.Unpack(ctx, files[0], l.job.opts.Store)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", u.To.Artifact.URL, err)
+		return nil, &unpackError{url: u.To.Artifact.URL, err: err}
 	}
 	if p := payload.Package(); p.Key != u.To.Key || p.Version != u.To.Version {
 		return nil, &pkgrepo.Error{

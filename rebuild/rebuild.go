@@ -32,7 +32,8 @@ type Options struct {
 	Now   func() time.Time
 	Rules policy.Rules
 	// Repositories replace those that the image configures: files in the ecosystem's own format, base URLs or
-	// directories. Keyrings are files or directories of keys to trust besides the image's.
+	// directories. Keyrings are files or directories of keys; where given, all repositories must be signed with one of
+	// them, and what the image trusts does not count.
 	Repositories, Keyrings []string
 	// Edits are the choices of the editing rules.
 	Edits plan.Options
@@ -99,7 +100,7 @@ func Plan(ctx context.Context, img v1.Image, name plan.Image, opts Options) (*Jo
 		}
 		return j, nil
 	}
-	return nil, fmt.Errorf("%w; dpkg's is known", ErrNoPackages)
+	return nil, fmt.Errorf("%w: there is no var/lib/dpkg/status; such an image has to be built anew from its recipe", ErrNoPackages)
 }
 
 // Read merges an image's layers, and lists them, without planning anything.

@@ -36,8 +36,9 @@ func run(ctx context.Context, t *testing.T, cache string, args ...string) (stdou
 	var out, errs bytes.Buffer
 	env := cli.Env{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now,
-		Getenv: func(key string) string {
-			return map[string]string{"NANOPATCH_CACHE_DIR": cache, "COSIGN_PASSWORD": "test"}[key]
+		LookupEnv: func(key string) (string, bool) {
+			v, ok := map[string]string{"NANOPATCH_CACHE_DIR": cache, "COSIGN_PASSWORD": "test"}[key]
+			return v, ok
 		},
 	}
 	code = cli.Main(ctx, append(args, "-q"), env)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -41,7 +40,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error { return setUp(env, twin) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "count": countLines},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
 }
 
@@ -92,25 +91,5 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
-	}
-}
-
-// countLines checks how many lines of a file contain a text.
-func countLines(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: count N TEXT FILE")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	b, err := os.ReadFile(ts.MkAbs(args[2]))
-	ts.Check(err)
-	got := 0
-	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, args[1]) {
-			got++
-		}
-	}
-	if got != want {
-		ts.Fatalf("%d lines of %s contain %q, want %d", got, args[2], args[1], want)
 	}
 }

@@ -35,6 +35,8 @@ type RebuildOptions struct {
 	// Created is the newest date of what changes. The image's own time moves up to it, never back. Entries of the history
 	// keep theirs, an inserted layer's gets this one.
 	Created time.Time
+	// CreatedExactly moves the image's time back too: SOURCE_DATE_EPOCH is obeyed, as BuildKit does.
+	CreatedExactly bool
 	// Annotations are added to the manifest, of Docker's schema 2 too: readers pass over what they do not know.
 	Annotations map[string]string
 	// Labels are added to the config.
@@ -255,7 +257,7 @@ func (e *editor) comment(c LayerChange) error {
 // finish writes what concerns the whole image, the config's new descriptor last, and reads the result back.
 func (e *editor) finish(opts RebuildOptions) (v1.Image, error) {
 	config := newEdit(e.config)
-	if isLater(opts.Created, config.text("created")) {
+	if opts.CreatedExactly || isLater(opts.Created, config.text("created")) {
 		config.set(opts.Created.UTC().Format(time.RFC3339Nano), "created")
 	}
 	for _, key := range slices.Sorted(maps.Keys(opts.Labels)) {

@@ -328,3 +328,22 @@ func TestRebuildRefuses(t *testing.T) {
 		[]image.LayerChange{{Index: 0, New: l}}, image.RebuildOptions{})
 	requireError(t, err, image.ErrInvalid)
 }
+
+func TestRebuildCreated(t *testing.T) {
+	base := threeLayers(t, types.OCIManifestSchema1)
+	layers, err := base.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := rebuild(t, base, image.RebuildOptions{Created: time.Unix(2_000_000_000, 0)}, image.LayerChange{Index: 0, New: layers[1]})
+	for _, exactly := range []bool{false, true} {
+		opts := image.RebuildOptions{Created: time.Unix(5, 0), CreatedExactly: exactly}
+		config, err := rebuild(t, later, opts, image.LayerChange{Index: 0, New: layers[2]}).ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back := config.Created.Equal(opts.Created); back != exactly {
+			t.Errorf("exactly %t: created %s", exactly, config.Created)
+		}
+	}
+}

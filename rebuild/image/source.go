@@ -47,16 +47,7 @@ type opened struct {
 // Beside the transports' errors, a platform that the image is not for is [ErrUsage], contradictions are [ErrInvalid];
 // schema 1, encrypted layers and what is not an image are [ErrUnsupported].
 func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*Source, error) {
-	var root opened
-	var err error
-	switch ref.Transport {
-	case Registry:
-		root, err = c.openRegistry(ctx, ref)
-	case Layout:
-		root, err = layout{dir: ref.Repository}.open(ref)
-	default:
-		err = usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
-	}
+	root, err := c.openRoot(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +62,23 @@ func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*
 		return nil, err
 	}
 	return src, nil
+}
+
+// Digest is what ref names at this moment. Nothing but its manifest or index is fetched.
+func (c *Client) Digest(ctx context.Context, ref Ref) (v1.Hash, error) {
+	root, err := c.openRoot(ctx, ref)
+	return root.desc.Digest, err
+}
+
+func (c *Client) openRoot(ctx context.Context, ref Ref) (opened, error) {
+	switch ref.Transport {
+	case Registry:
+		return c.openRegistry(ctx, ref)
+	case Layout:
+		return layout{dir: ref.Repository}.open(ref)
+	default:
+		return opened{}, usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
+	}
 }
 
 // single is the answer for a reference that names one image.

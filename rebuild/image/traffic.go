@@ -11,7 +11,7 @@ import (
 type Traffic struct {
 	// Pulled and Pushed count bytes that were received and sent.
 	Pulled, Pushed int64
-	// Mounted counts blobs that a registry took over from another of its repositories: not sent.
+	// Mounted counts bytes of blobs that a registry took over from another of its repositories: not sent.
 	Mounted int64
 }
 

@@ -15,6 +15,9 @@ import (
 // ErrLock says that a lockfile cannot be obeyed: it is not one, or it is for another image.
 var ErrLock = errors.New("unusable lockfile")
 
+// ErrNotLocked says that a lockfile does not name an image; it is an ErrLock.
+var ErrNotLocked = fmt.Errorf("%w: it does not name this image", ErrLock)
+
 // maxLock bounds a lockfile, in bytes: 64 platforms with 2000 updates each come to less.
 const maxLock = 64 << 20
 
@@ -34,14 +37,42 @@ type Lock struct {
 type PlatformLock struct {
 	Platform string  `json:"platform"`
 	Image    v1.Hash `json:"image"`
-	// Updates holds what to install; only names, versions, architectures and artifacts are read back.
-	Updates        []Update             `json:"updates"`
-	OnModified     ecosystem.OnModified `json:"onModified"`
-	RestoreMissing bool                 `json:"restoreMissing"`
-	// SourceDateEpoch is the time of generated entries where it was set from outside.
-	SourceDateEpoch *time.Time `json:"sourceDateEpoch,omitempty"`
+	// Updates holds what to install. Names, versions, architectures and artifacts are obeyed, level and security repeated
+	// as they were recorded; everything else is found out again from the image and the package files.
+	Updates []Update `json:"updates"`
+	Choices
 	// Repositories are the verified indexes that the updates were chosen from: for the record.
 	Repositories []Repository `json:"repositories"`
+}
+
+// Choices are the options of the edits as plans and lockfiles record them; what is the default is left out.
+type Choices struct {
+	OnModified     ecosystem.OnModified `json:"onModified,omitempty"`
+	RestoreMissing bool                 `json:"restoreMissing,omitempty"`
+	// SourceDateEpoch is the time of generated entries where it was set from outside.
+	SourceDateEpoch *time.Time `json:"sourceDateEpoch,omitempty"`
+}
+
+// ChoicesOf records options.
+func ChoicesOf(o Options) Choices {
+	c := Choices{OnModified: o.OnModified, RestoreMissing: o.RestoreMissing}
+	if c.OnModified == ecosystem.HoldModified {
+		c.OnModified = ""
+	}
+	if !o.SourceDateEpoch.IsZero() {
+		t := o.SourceDateEpoch.UTC()
+		c.SourceDateEpoch = &t
+	}
+	return c
+}
+
+// Options are the options that were recorded.
+func (c Choices) Options() Options {
+	o := Options{OnModified: c.OnModified, RestoreMissing: c.RestoreMissing}
+	if c.SourceDateEpoch != nil {
+		o.SourceDateEpoch = *c.SourceDateEpoch
+	}
+	return o
 }
 
 // NewLock starts a lock for a source.
@@ -49,36 +80,21 @@ func NewLock(tool string, source v1.Hash) *Lock {
 	return &Lock{APIVersion: APIVersion, Kind: "Lock", Tool: tool, Source: source}
 }
 
-// Add records one platform's plan and the options it was made with.
-func (l *Lock) Add(p *Plan, opts Options) {
-	pl := PlatformLock{
-		Platform: p.Image.Platform, Image: p.Image.Digest, Updates: p.Updates, Repositories: p.Repositories,
-		OnModified: opts.OnModified, RestoreMissing: opts.RestoreMissing,
-	}
-	if !opts.SourceDateEpoch.IsZero() {
-		t := opts.SourceDateEpoch.UTC()
-		pl.SourceDateEpoch = &t
-	}
-	l.Platforms = append(l.Platforms, pl)
+// Add records one platform's plan.
+func (l *Lock) Add(p *Plan) {
+	l.Platforms = append(l.Platforms, PlatformLock{
+		Platform: p.Image.Platform, Image: p.Image.Digest, Updates: p.Updates, Repositories: p.Repositories, Choices: p.Choices,
+	})
 }
 
-// For finds the lock of one image by its digest.
+// For finds the lock of one image by its digest; the error is ErrNotLocked.
 func (l *Lock) For(image v1.Hash) (*PlatformLock, error) {
 	for i := range l.Platforms {
 		if l.Platforms[i].Image == image {
 			return &l.Platforms[i], nil
 		}
 	}
-	return nil, fmt.Errorf("%w: it is not for image %s", ErrLock, image)
-}
-
-// Options are the choices that the lock was made with.
-func (l *PlatformLock) Options() Options {
-	o := Options{OnModified: l.OnModified, RestoreMissing: l.RestoreMissing}
-	if l.SourceDateEpoch != nil {
-		o.SourceDateEpoch = *l.SourceDateEpoch
-	}
-	return o
+	return nil, fmt.Errorf("%w, %s", ErrNotLocked, image)
 }
 
 // ReadLock reads a lockfile.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,12 +27,27 @@ type Plan struct {
 	Held       []Hold      `json:"held"`
 	Unmanaged  []Unmanaged `json:"unmanaged"`
 	// EOL is the day on which the distribution's support of the release ended, nil while it is supported.
-	EOL        *time.Time `json:"eol"`
+	EOL        *Date      `json:"eol"`
 	Overridden []Override `json:"overridden"`
 	// KeptFiles are changed configuration files that keep the administrator's content.
 	KeptFiles    []KeptFile   `json:"keptFiles"`
 	Layers       []Layer      `json:"layers"`
 	Repositories []Repository `json:"repositories"`
+	// Choices are the editing rules' choices that are not the default.
+	Choices Choices `json:"choices"`
+}
+
+// Date is a day; its JSON is "2026-11-23" (RFC 3339, full-date).
+type Date struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (d Date) MarshalJSON() ([]byte, error) { return []byte(`"` + d.Format(time.DateOnly) + `"`), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Date) UnmarshalJSON(b []byte) error {
+	t, err := time.Parse(`"`+time.DateOnly+`"`, string(b))
+	d.Time = t
+	return err
 }
 
 // Image names the image that a plan is for.
@@ -49,9 +65,11 @@ type Distro struct {
 
 // Update is one package that the rebuild brings to a newer version.
 type Update struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Arch   string `json:"arch"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Arch string `json:"arch"`
+	// ToArch is the new version's architecture, where it is another ("all" became "amd64").
+	ToArch string `json:"toArch,omitempty"`
 	Source string `json:"source"`
 	From   string `json:"from"`
 	To     string `json:"to"`
@@ -69,6 +87,9 @@ type Update struct {
 
 // Key names the updated package in its database.
 func (u *Update) Key() ecosystem.Key { return ecosystem.Key{Name: u.Name, Arch: u.Arch} }
+
+// NewArch is the architecture of the new version.
+func (u *Update) NewArch() string { return cmp.Or(u.ToArch, u.Arch) }
 
 // Artifact is the package file that an update installs.
 type Artifact struct {
@@ -159,19 +180,22 @@ func (p *Plan) Rewritten() int {
 }
 
 // Digest names the change that the plan makes: a SHA-256 over the source's digest and, for each update, what is
-// replaced by which artifact. Where the artifacts came from, what is held, and the day of the run are not in it: the
-// same change has the same digest from any mirror on any day.
+// replaced by which artifact; with the editing rules' choices, where they are not the default. Where the artifacts came
+// from, what is held, and the day of the run are not in it: the same change has the same digest from any mirror on any
+// day.
 func (p *Plan) Digest() (v1.Hash, error) {
 	type change struct {
 		Type, Name, Arch, From, To, SHA256 string
 		Layer                              int
+		ToArch                             string `json:",omitempty"`
 	}
 	doc := struct {
 		Source  string
 		Updates []change
-	}{Source: p.Image.Digest.String(), Updates: make([]change, 0, len(p.Updates))}
+		Choices Choices `json:",omitzero"`
+	}{Source: p.Image.Digest.String(), Updates: make([]change, 0, len(p.Updates)), Choices: p.Choices}
 	for _, u := range p.Updates {
-		doc.Updates = append(doc.Updates, change{u.Type, u.Name, u.Arch, u.From, u.To, u.Artifact.SHA256, u.Layer})
+		doc.Updates = append(doc.Updates, change{u.Type, u.Name, u.Arch, u.From, u.To, u.Artifact.SHA256, u.Layer, u.ToArch})
 	}
 	b, err := json.Marshal(doc)
 	if err != nil {

@@ -9,10 +9,14 @@ import (
 )
 
 func newConfigCmd(g *globalOptions) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Describe or check the config file", Args: args(cobra.NoArgs)}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Describe or check the config file",
+		Long: "Describe or check the config file.\n\n" + ExitHelp, Args: noSuchCommand, RunE: showHelp,
+	}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "schema", Short: "Print the JSON Schema of " + config.DefaultFile, Args: args(cobra.NoArgs),
+			Use: "schema", Short: "Print the JSON Schema of " + config.DefaultFile,
+			Long: "Print the JSON Schema of " + config.DefaultFile + ".\n\n" + ExitHelp, Args: args(cobra.NoArgs),
 			RunE: func(*cobra.Command, []string) error {
 				schema, err := config.Schema()
 				if err != nil {
@@ -23,7 +27,9 @@ func newConfigCmd(g *globalOptions) *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "check [FILE]", Short: "Read a config file and say what is wrong with it", Args: args(cobra.MaximumNArgs(1)),
+			Use: "check [FILE]", Short: "Read a config file and say what is wrong with it",
+			Long: "Read a config file, " + config.DefaultFile + " where none is named, and say what is wrong with it.\n\n" + ExitHelp,
+			Args: args(cobra.MaximumNArgs(1)),
 			RunE: func(_ *cobra.Command, a []string) error {
 				file := config.DefaultFile
 				if len(a) == 1 {

@@ -32,16 +32,14 @@ func (g *globalOptions) diff(ctx context.Context, older, newer string) error {
 	if err != nil {
 		return err
 	}
-	s, closeSession, err := g.open()
-	if err != nil {
+	var before, after *generate.Document
+	err = g.during(func(s *pipeline.Session) error {
+		if before, err = g.anyDocument(ctx, s, older); err != nil {
+			return err
+		}
+		after, err = g.anyDocument(ctx, s, newer)
 		return err
-	}
-	defer closeSession() //nolint:errcheck // only temporary files are left
-	before, err := g.anyDocument(ctx, s, older)
-	if err != nil {
-		return err
-	}
-	after, err := g.anyDocument(ctx, s, newer)
+	})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,12 @@ type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
+// interruptError says that a signal ended the program. What had been done by then is for the error itself to say. It is
+// no error of what it interrupted: a request that was given up does not make a registry unreachable.
+type interruptError struct{ err error }
+
+func (e *interruptError) Error() string { return "interrupted: " + e.err.Error() }
+
 // exitCode finds the code of an error by what it is.
 func exitCode(err error) int {
 	var (
@@ -53,11 +59,13 @@ func exitCode(err error) int {
 	case errors.As(err, &usage), errors.Is(err, image.ErrUsage), errors.Is(err, plan.ErrLock),
 		errors.Is(err, rebuild.ErrOptions):
 		return exitUsage
+	case errors.Is(err, image.ErrUnreachable), errors.Is(err, image.ErrUnauthorized), errors.Is(err, pkgrepo.ErrUnreachable):
+		// First: what cannot be reached was not found to be wrong.
+		return exitUnreachable
 	case errors.As(err, &gate), errors.Is(err, pkgrepo.ErrVerification), errors.Is(err, cosign.ErrVerification),
 		errors.Is(err, pipeline.ErrNotVerified), errors.Is(err, image.ErrVerification), errors.Is(err, layer.ErrDigest):
 		return exitUnverified
-	case errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrUnauthorized), errors.Is(err, image.ErrUnreachable),
-		errors.Is(err, pkgrepo.ErrUnreachable), errors.Is(err, pkgrepo.ErrNotFound):
+	case errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrImmutableTag), errors.Is(err, pkgrepo.ErrNotFound):
 		return exitUnreachable
 	}
 	return exitFailed

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/render"
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -31,16 +32,15 @@ func (g *globalOptions) explain(ctx context.Context, source, what string) error 
 	if err != nil {
 		return err
 	}
-	s, closeSession, err := g.open()
-	if err != nil {
+	var x *rebuild.Explanation
+	err = g.during(func(s *pipeline.Session) error {
+		img, err := g.oneImage(ctx, s, source)
+		if err != nil {
+			return err
+		}
+		x, err = s.Explain(ctx, img.Image, what)
 		return err
-	}
-	defer closeSession() //nolint:errcheck // only temporary files are left
-	img, err := g.oneImage(ctx, s, source)
-	if err != nil {
-		return err
-	}
-	x, err := s.Explain(ctx, img.Image, what)
+	})
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,10 @@ func newKeygenCmd(g *globalOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a key pair, as cosign does",
-		Long: `Make a key pair: PREFIX.key, encrypted with the password in COSIGN_PASSWORD, and PREFIX.pub.
-Files that exist are never overwritten. The stock cosign reads both.`,
+		Long: `Make a key pair: PREFIX.key, encrypted with the password in COSIGN_PASSWORD, which may be
+empty, and PREFIX.pub. Files that exist are never overwritten. The stock cosign reads both.
+
+` + ExitHelp,
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			secret, err := password(g.env)()

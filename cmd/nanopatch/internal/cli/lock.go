@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/renameio/v2"
 
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 )
@@ -31,14 +32,38 @@ func (o *updateOptions) readLock() (*plan.Lock, error) {
 	return lock, nil
 }
 
+// policyFlags choose updates, or say how to make them. A lockfile has all of that in it.
+var policyFlags = []string{
+	"level", "level-by", "only", "hold", "security-only", "min-age", "phased", "on-modified", "restore-missing", "repo-override", "keyring",
+}
+
+// checkLocked refuses what was typed beside --locked and would go unheeded. The environment and the config file may say
+// what they like: they are for other runs too.
+func (o *updateOptions) checkLocked(typed map[string]bool) error {
+	if o.locked == "" {
+		return nil
+	}
+	for _, name := range policyFlags {
+		if typed[name] {
+			return usagef("--%s and --locked contradict each other: the lockfile says what is updated, and how", name)
+		}
+	}
+	for _, kind := range []string{"held", "unmanaged"} {
+		if typed["fail-on"] && slices.Contains(o.failOn, kind) {
+			return usagef("--fail-on %s and --locked contradict each other: no repository is asked, so nothing is known to be %[1]s", kind)
+		}
+	}
+	return nil
+}
+
 // writeLock writes the lockfile of --lock, if one is named.
-func (o *updateOptions) writeLock(source v1.Hash, plans []*plan.Plan, edits plan.Options) error {
+func (o *updateOptions) writeLock(planned *pipeline.Planned) error {
 	if o.lock == "" {
 		return nil
 	}
-	lock := plan.NewLock(Version, source)
-	for _, p := range plans {
-		lock.Add(p, edits)
+	lock := plan.NewLock(Version, planned.Source.Descriptor.Digest)
+	for _, p := range planned.Plans() {
+		lock.Add(p)
 	}
 	var b bytes.Buffer
 	if err := plan.WriteJSON(&b, lock); err != nil {

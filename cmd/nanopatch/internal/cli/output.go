@@ -19,13 +19,27 @@ type output struct {
 // printer writes a command's result in one format.
 type printer func(w io.Writer) error
 
-// parseOutputs reads the -o values against the formats that a command offers; where none is given it is the first.
-func parseOutputs(values []string, formats ...string) ([]output, error) {
-	if len(values) == 0 {
-		return []output{{format: formats[0]}}, nil
-	}
+// outputs are the -o values, and those of the config file that stand in for them.
+type outputs struct {
+	typed, configured []string
+}
+
+// parseOutputs reads the outputs that are wanted against the formats that a command offers; where none is given it is the
+// first. The config file is for every command: of its formats each command takes those that it has.
+func parseOutputs(wanted outputs, formats ...string) ([]output, error) {
 	var outs []output
-	for _, v := range values {
+	if len(wanted.typed) == 0 {
+		for _, v := range wanted.configured {
+			if format, file, _ := strings.Cut(v, "="); slices.Contains(formats, format) {
+				outs = append(outs, output{format: format, file: file})
+			}
+		}
+		if len(outs) == 0 {
+			outs = []output{{format: formats[0]}}
+		}
+		return outs, nil
+	}
+	for _, v := range wanted.typed {
 		format, file, _ := strings.Cut(v, "=")
 		if !slices.Contains(formats, format) {
 			return nil, usagef("--output %s: unknown format %q; this command has %s", v, format, strings.Join(formats, ", "))

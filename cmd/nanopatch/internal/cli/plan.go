@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
@@ -43,29 +44,26 @@ func (o *planOptions) run(ctx context.Context, source string) error {
 	if err != nil {
 		return err
 	}
-	request, err := o.updates.request(o.globalOptions, source)
+	what, err := o.updates.request(o.globalOptions, source)
 	if err != nil {
 		return err
 	}
-	s, closeSession, err := o.open()
+	var planned *pipeline.Planned
+	err = o.during(func(s *pipeline.Session) (err error) {
+		planned, err = what.plan(ctx, s)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	planned, err := s.Plan(ctx, request.Source, request.Platforms, request.Updates)
-	if closing := closeSession(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	if err := o.updates.writeLock(planned.Source.Descriptor.Digest, planned.Plans(), request.Updates.Edits); err != nil {
+	if err := o.updates.writeLock(planned); err != nil {
 		return err
 	}
 	if err := write(o.env, outs, planPrinters(planned, o.colour(o.env.Stdout))); err != nil {
 		return err
 	}
-	if code := o.updates.found(planned.Plans()); code != exitOK {
-		return &exitError{code}
+	if err := o.updates.found(planned.Plans()); err != nil {
+		return err
 	}
 	if o.detailed && !planned.Empty() {
 		return &exitError{exitUpdates}
@@ -88,38 +86,52 @@ func planPrinters(planned *pipeline.Planned, colour bool) map[string]printer {
 	}
 }
 
-// found is the exit code for what --fail-on names.
-func (o *updateOptions) found(plans []*plan.Plan) int {
+// found ends the program with a code of its own where something is there that --fail-on names.
+func (o *updateOptions) found(plans []*plan.Plan) error {
 	for _, p := range plans {
 		if slices.Contains(o.failOn, "held") && len(p.Held) > 0 ||
 			slices.Contains(o.failOn, "unmanaged") && len(p.Unmanaged) > 0 ||
 			slices.Contains(o.failOn, "eol") && p.EOL != nil {
-			return exitFound
+			return &exitError{exitFound}
 		}
 	}
-	return exitOK
+	return nil
+}
+
+// planRequest is what plan and rebuild ask of a plan.
+type planRequest struct {
+	source    image.Ref
+	platforms []v1.Platform
+	updates   pipeline.Updates
+}
+
+func (r *planRequest) plan(ctx context.Context, s *pipeline.Session) (*pipeline.Planned, error) {
+	return s.Plan(ctx, r.source, r.platforms, r.updates)
 }
 
 // request turns the flags that plan and rebuild share into what the pipeline wants.
-func (o *updateOptions) request(g *globalOptions, source string) (pipeline.Request, error) {
-	var r pipeline.Request
+func (o *updateOptions) request(g *globalOptions, source string) (*planRequest, error) {
 	if err := o.check(); err != nil {
-		return r, err
+		return nil, err
 	}
+	if err := o.checkLocked(g.typed); err != nil {
+		return nil, err
+	}
+	r := &planRequest{}
 	var err error
-	if r.Source, err = image.Parse(source); err != nil {
-		return r, err
+	if r.source, err = image.Parse(source); err != nil {
+		return nil, err
 	}
-	if r.Platforms, err = image.ParsePlatforms(g.platforms); err != nil {
-		return r, err
+	if r.platforms, err = image.ParsePlatforms(g.platforms); err != nil {
+		return nil, err
 	}
-	if r.Updates.Rules, err = o.rules(g.config, g.env.Now()); err != nil {
-		return r, err
+	if r.updates.Rules, err = o.rules(g.config, g.env.Now()); err != nil {
+		return nil, err
 	}
-	if r.Updates.Edits, err = o.edits(g.env.Getenv("SOURCE_DATE_EPOCH")); err != nil {
-		return r, err
+	if r.updates.Edits, err = o.edits(g.env.Getenv("SOURCE_DATE_EPOCH")); err != nil {
+		return nil, err
 	}
-	r.Updates.Repositories, r.Updates.Keyrings = o.repoOverride, o.keyring
-	r.Updates.Locked, err = o.readLock()
+	r.updates.Repositories, r.updates.Keyrings = o.repoOverride, o.keyring
+	r.updates.Locked, err = o.readLock()
 	return r, err
 }

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -11,7 +9,6 @@ import (
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/render"
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
-	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
 type rebuildOptions struct {
@@ -53,56 +50,56 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	if err != nil {
 		return err
 	}
-	request, err := o.request(source)
+	what, err := o.updates.request(o.globalOptions, source)
 	if err != nil {
 		return err
 	}
-	result, err := o.rebuild(cmd.Context(), request)
+	request, err := o.request()
 	if err != nil {
 		return err
 	}
-	if err := o.updates.writeLock(result.Source.Digest, result.Plans, request.Updates.Edits); err != nil {
+	var planned *pipeline.Planned
+	var result *pipeline.Result
+	err = o.during(func(s *pipeline.Session) error {
+		var err error
+		if planned, err = what.plan(cmd.Context(), s); err != nil {
+			return err
+		}
+		// Before anything is published: a lockfile that cannot be written must not leave an image without one.
+		if err = o.updates.writeLock(planned); err != nil {
+			return err
+		}
+		result, err = s.Rebuild(cmd.Context(), planned, request)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := write(o.env, outs, resultPrinters(result, o.colour(o.env.Stdout))); err != nil {
 		return err
 	}
-	if code := o.updates.found(result.Plans); code != exitOK {
-		return &exitError{code}
-	}
-	return nil
+	return o.updates.found(planned.Plans())
 }
 
-func (o *rebuildOptions) request(source string) (pipeline.Request, error) {
-	r, err := o.updates.request(o.globalOptions, source)
-	if err != nil {
-		return r, err
-	}
+func (o *rebuildOptions) request() (pipeline.Request, error) {
+	r := pipeline.Request{Attest: !o.keys.noAttest}
 	if len(o.tags) == 0 {
 		return r, usagef("where should the result go? name it with -t DEST")
 	}
+	var refs []image.Ref
 	for _, t := range o.tags {
 		ref, err := image.Parse(t)
 		if err != nil {
 			return r, err
 		}
-		r.Destinations = append(r.Destinations, ref)
+		refs = append(refs, ref)
+	}
+	var err error
+	if r.Destinations, err = image.Destinations(refs); err != nil {
+		return r, err
 	}
 	r.Signer, err = o.keys.signer(o.env)
-	r.Attest = !o.keys.noAttest
 	return r, err
-}
-
-func (o *rebuildOptions) rebuild(ctx context.Context, r pipeline.Request) (*pipeline.Result, error) {
-	s, closeSession, err := o.open()
-	if err != nil {
-		return nil, err
-	}
-	result, err := s.Rebuild(ctx, r)
-	if closing := closeSession(); err == nil {
-		err = closing
-	}
-	return result, err
 }
 
 func resultPrinters(r *pipeline.Result, colour bool) map[string]printer {
@@ -110,35 +107,5 @@ func resultPrinters(r *pipeline.Result, colour bool) map[string]printer {
 		"table":    func(w io.Writer) error { return render.ResultTable(w, r, colour) },
 		"markdown": func(w io.Writer) error { return render.ResultMarkdown(w, r) },
 		"json":     func(w io.Writer) error { return plan.WriteJSON(w, r) },
-	}
-}
-
-// signer loads the key that signs, nil under --no-sign. Neither is a mistake: nobody forgets to sign unnoticed.
-func (o *keyOptions) signer(env Env) (cosign.Signer, error) {
-	switch {
-	case o.noSign && o.key != "":
-		return nil, usagef("--key and --no-sign contradict each other")
-	case o.noSign:
-		return nil, nil //nolint:nilnil // unsigned on purpose
-	case o.key == "":
-		return nil, usagef("what should sign the result? give --key FILE, or --no-sign")
-	case o.signatureFormat != "bundle":
-		return nil, usagef("--signature-format %s: want bundle", o.signatureFormat)
-	}
-	s, err := cosign.LoadSigner(o.key, password(env))
-	if err != nil {
-		return nil, usagef("--key: %w", err)
-	}
-	return s, nil
-}
-
-// password gives the key's password from the environment, where cosign looks for it too.
-func password(env Env) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		p := env.Getenv("COSIGN_PASSWORD")
-		if p == "" {
-			return nil, fmt.Errorf("set COSIGN_PASSWORD to the key's password")
-		}
-		return []byte(p), nil
 	}
 }

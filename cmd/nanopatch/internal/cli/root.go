@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
 )
 
 // Version is the program's version; the release build sets it by -ldflags.
@@ -14,23 +16,39 @@ var Version = "0.1.0-dev"
 
 // Main runs one command line and returns its exit code.
 func Main(ctx context.Context, args []string, env Env) int {
-	root := New(env)
+	root, g := newRoot(env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if ctx.Err() != nil && err != nil {
-		err = errors.New("interrupted; nothing was published")
-	}
 	if code := new(exitError); errors.As(err, &code) {
 		return code.code
 	}
-	if err != nil {
-		_, _ = fmt.Fprintf(env.Stderr, "nanopatch: %s\n", oneLine(err))
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = &interruptError{err}
 	}
-	return exitCode(err)
+	code := exitCode(err)
+	if err != nil {
+		g.complain(err, code)
+	}
+	return code
+}
+
+// complain writes the error that ends the program: one line, or one record for machines.
+func (g *globalOptions) complain(err error, code int) {
+	message := term.Line(err.Error())
+	if g.logFormat == "json" {
+		g.logger(g.env.Stderr).Error(message, "exitCode", code)
+		return
+	}
+	_, _ = fmt.Fprintf(g.env.Stderr, "nanopatch: %s\n", message)
 }
 
 // New builds the command tree. It is exported for the generator of the reference pages.
 func New(env Env) *cobra.Command {
+	root, _ := newRoot(env)
+	return root
+}
+
+func newRoot(env Env) (*cobra.Command, *globalOptions) {
 	root := &cobra.Command{
 		Use:   "nanopatch",
 		Short: "Keep container images current by the smallest possible change",
@@ -39,6 +57,8 @@ layers they live in, signs the result and shows the difference between the old a
 new SBOM. It needs no daemon and no root, and runs nothing that is in the image.
 
 ` + ExitHelp,
+		Args:              noSuchCommand,
+		RunE:              showHelp,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -53,22 +73,42 @@ new SBOM. It needs no daemon and no root, and runs nothing that is in the image.
 	g := &globalOptions{env: env}
 	g.register(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return g.settle(cmd) }
-	root.AddCommand(
-		newPlanCmd(g), newRebuildCmd(g), newSBOMCmd(g), newDiffCmd(g), newSignCmd(g), newVerifyCmd(g),
-		newExplainCmd(g), newKeygenCmd(g), newConfigCmd(g), newVersionCmd(g),
-	)
-	return root
+	for _, cmd := range []*cobra.Command{
+		newPlanCmd(g), newRebuildCmd(g), newSBOMCmd(g), newDiffCmd(g), newSignCmd(g), newVerifyCmd(g), newExplainCmd(g),
+	} {
+		// Only what works on images reads the config file: a broken one must not keep anybody from checking it.
+		cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return g.configure(cmd) }
+		root.AddCommand(cmd)
+	}
+	root.AddCommand(newKeygenCmd(g), newConfigCmd(g), newVersionCmd(g))
+	return root, g
 }
 
 func newVersionCmd(g *globalOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: args(cobra.NoArgs),
+		Use: "version", Short: "Print the version", Long: "Print the version.\n\n" + ExitHelp, Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(g.env.Stdout, "nanopatch", Version)
 			return err
 		},
 	}
 }
+
+// noSuchCommand is the check of arguments of a command that only holds others: an argument is a misspelt command.
+func noSuchCommand(cmd *cobra.Command, a []string) error {
+	if len(a) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // letters
+	meant := ""
+	if names := cmd.SuggestionsFor(a[0]); len(names) > 0 {
+		meant = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return usagef("unknown command %q%s (see '%s --help')", a[0], meant, cmd.CommandPath())
+}
+
+// showHelp is what a command that only holds others does.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // args turns cobra's complaint about arguments into a usage error.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -78,9 +118,4 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// oneLine keeps an error's message on one line whatever a library put into it.
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", " ")), " ")
 }

@@ -36,12 +36,11 @@ func (g *globalOptions) sbom(ctx context.Context, source string) error {
 	if err != nil {
 		return err
 	}
-	s, closeSession, err := g.open()
-	if err != nil {
+	var doc *generate.Document
+	err = g.during(func(s *pipeline.Session) error {
+		doc, err = g.imageDocument(ctx, s, source)
 		return err
-	}
-	defer closeSession() //nolint:errcheck // only temporary files are left
-	doc, err := g.imageDocument(ctx, s, source)
+	})
 	if err != nil {
 		return err
 	}

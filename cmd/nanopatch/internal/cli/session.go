@@ -12,15 +12,16 @@ import (
 	progress "github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
 )
 
-// open sets up a run as the shared flags say. close ends it and must be called.
+// open sets up a run as the shared flags say. closeAll ends it and must be called before anything is printed, since
+// progress may be drawn until then.
 func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err error) {
-	log := g.logger()
-	drawing := g.progress(log)
+	drawing, messages := g.progress()
 	s, err = pipeline.Open(pipeline.Config{
 		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, Version: Version, Now: g.env.Now,
-		Progress: drawing, Logger: log,
+		Progress: drawing, Logger: g.logger(messages),
 	})
 	if err != nil {
+		drawing.Close()
 		return nil, nil, err
 	}
 	return s, func() error {
@@ -29,31 +30,49 @@ func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err 
 	}, nil
 }
 
-// logger writes messages to standard error: warnings, or with -v everything.
-func (g *globalOptions) logger() *slog.Logger {
-	level := slog.LevelWarn
-	switch {
-	case g.verbose:
-		level = slog.LevelDebug
-	case g.quiet:
-		level = slog.LevelError
+// during runs f in a session that is closed when it returns. Temporary files that stay behind are worth a warning: what f
+// did is done.
+func (g *globalOptions) during(f func(*pipeline.Session) error) error {
+	s, closeSession, err := g.open()
+	if err != nil {
+		return err
 	}
-	if g.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(g.env.Stderr, &slog.HandlerOptions{Level: min(level, slog.LevelInfo)}))
+	err = f(s)
+	if closing := closeSession(); closing != nil {
+		g.logger(g.env.Stderr).Warn("removing temporary files", "error", closing)
 	}
-	return slog.New(tint.NewTextHandler(g.env.Stderr, &tint.Options{Level: level, NoColor: !g.colour(g.env.Stderr)}))
+	return err
 }
 
-func (g *globalOptions) progress(log *slog.Logger) progress.Progress {
+// logger writes messages to w: warnings, or with -v everything, or with -q errors only. As JSON it also has the stages.
+func (g *globalOptions) logger(w io.Writer) *slog.Logger {
+	level := slog.LevelWarn
 	switch {
 	case g.quiet:
-		return progress.Silent{}
+		level = slog.LevelError
+	case g.verbose:
+		level = slog.LevelDebug
 	case g.logFormat == "json":
-		return progress.NewLogged(log, g.env.Now)
-	case isTerminal(g.env.Stderr) && g.logFormat == "auto" && !g.verbose:
-		return progress.NewBars(g.env.Stderr, g.env.Now)
+		level = slog.LevelInfo
 	}
-	return progress.NewLines(g.env.Stderr, g.env.Now)
+	if g.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !g.colour(g.env.Stderr)}))
+}
+
+// progress chooses how stages are shown, and where messages go meanwhile: past moving bars, not through them.
+func (g *globalOptions) progress() (progress.Progress, io.Writer) {
+	switch {
+	case g.quiet:
+		return progress.Silent{}, g.env.Stderr
+	case g.logFormat == "json":
+		return progress.NewLogged(g.logger(g.env.Stderr), g.env.Now), g.env.Stderr
+	case isTerminal(g.env.Stderr) && g.logFormat == "auto" && !g.verbose:
+		bars := progress.NewBars(g.env.Stderr, g.env.Now)
+		return bars, bars
+	}
+	return progress.NewLines(g.env.Stderr, g.env.Now), g.env.Stderr
 }
 
 // colour tells whether a stream may be coloured (https://no-color.org).

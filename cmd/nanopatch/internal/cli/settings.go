@@ -21,12 +21,14 @@ type globalOptions struct {
 	cacheDir   string
 	insecure   []string
 	caCert     string
-	outputs    []string
+	outputs    outputs
 	quiet      bool
 	verbose    bool
 	logFormat  string
 
 	config *config.Config
+	// typed names the flags that the command line decides.
+	typed map[string]bool
 }
 
 func (g *globalOptions) register(root *cobra.Command) {
@@ -36,23 +38,16 @@ func (g *globalOptions) register(root *cobra.Command) {
 	f.StringVar(&g.cacheDir, "cache-dir", "", "where indexes, layers and packages are kept (default $XDG_CACHE_HOME/nanopatch)")
 	f.StringSliceVar(&g.insecure, "insecure-registry", nil, "registry host[:port] that may be spoken to without TLS (repeatable)")
 	f.StringVar(&g.caCert, "ca-cert", "", "PEM file of further certificate authorities to trust")
-	f.StringArrayVarP(&g.outputs, "output", "o", nil, "output format, or FORMAT=FILE (repeatable)")
+	f.StringArrayVarP(&g.outputs.typed, "output", "o", nil, "output format, or FORMAT=FILE (repeatable)")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the result and errors")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more: each step and how long it took")
 	f.StringVar(&g.logFormat, "log-format", "auto", "format of messages: auto, text or json")
 }
 
-// settle gives every flag that was not typed its value from the environment, else from the config file.
+// settle gives every flag that was not typed its value from the environment.
 func (g *globalOptions) settle(cmd *cobra.Command) error {
+	g.typed = decided(cmd.Flags())
 	if err := fromEnvironment(cmd.Flags(), g.env.Getenv); err != nil {
-		return err
-	}
-	c, err := config.Load(g.configFile)
-	if err != nil {
-		return usagef("%w", err)
-	}
-	g.config = c
-	if err := fromConfig(cmd.Flags(), c); err != nil {
 		return err
 	}
 	switch g.logFormat {
@@ -66,14 +61,25 @@ func (g *globalOptions) settle(cmd *cobra.Command) error {
 	return nil
 }
 
+// configure reads the config file and gives every flag that is still open its value from there.
+func (g *globalOptions) configure(cmd *cobra.Command) error {
+	c, err := config.Load(g.configFile)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	g.config, g.outputs.configured = c, c.Output
+	return fromConfig(cmd.Flags(), c)
+}
+
 // fromEnvironment sets flags from NANOPATCH_<FLAG>: NANOPATCH_MIN_AGE for --min-age.
 func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	var first error
+	typed := decided(flags)
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "NANOPATCH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		v := getenv(name)
-		if v == "" || f.Changed || first != nil {
-			return
+		if v == "" || typed[f.Name] || first != nil || f.Name == "version" || f.Name == "help" {
+			return // NANOPATCH_VERSION is how build scripts pin a release
 		}
 		if err := flags.Set(f.Name, v); err != nil {
 			first = usagef("%s: %w", name, err)
@@ -82,11 +88,30 @@ func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	return first
 }
 
+// decided tells which flags have their value from the command line or the environment. Whether and with what to sign is
+// one decision: --no-sign settles --key, and the other way round.
+func decided(flags *pflag.FlagSet) map[string]bool {
+	all := make(map[string]bool)
+	flags.Visit(func(f *pflag.Flag) {
+		all[f.Name] = true
+		switch {
+		case f.Name == "key":
+			all["no-sign"] = true
+		case f.Name == "no-sign" && f.Value.String() == "true":
+			all["key"] = true
+		}
+	})
+	return all
+}
+
 // fromConfig sets the flags that a config file has a value for; a command without the flag does not care.
 func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 	values := map[string][]string{
 		"level": one(c.Level), "level-by": one(c.LevelBy), "only": c.Only, "min-age": one(c.MinAge),
-		"repo-override": c.Repositories, "keyring": c.Keyrings, "key": one(c.Sign.Key), "output": c.Output,
+		"repo-override": c.Repositories, "keyring": c.Keyrings,
+	}
+	if flags.Lookup("signature-format") != nil {
+		values["key"] = one(c.Sign.Key) // elsewhere, as in verify, --key is a public key
 	}
 	if c.SecurityOnly {
 		values["security-only"] = []string{"true"}
@@ -96,9 +121,9 @@ func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 			values["insecure-registry"] = append(values["insecure-registry"], host)
 		}
 	}
+	before := decided(flags)
 	for name, vs := range values {
-		f := flags.Lookup(name)
-		if f == nil || f.Changed {
+		if flags.Lookup(name) == nil || before[name] {
 			continue
 		}
 		for _, v := range vs {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/sign/cosign"
@@ -50,19 +51,29 @@ func (g *globalOptions) sign(ctx context.Context, name string, keys *keyOptions)
 	if err != nil {
 		return err
 	}
-	s, closeSession, err := g.open()
-	if err != nil {
+	var records []cosign.Record
+	err = g.during(func(s *pipeline.Session) error {
+		records, err = s.Sign(ctx, ref, signer)
 		return err
-	}
-	defer closeSession() //nolint:errcheck // only temporary files are left
-	records, err := s.Sign(ctx, ref, signer)
+	})
 	if err != nil {
 		return err
 	}
 	return write(g.env, outs, map[string]printer{
 		"table": func(w io.Writer) error { return printRecords(w, records) },
-		"json":  func(w io.Writer) error { return plan.WriteJSON(w, records) },
+		"json":  func(w io.Writer) error { return plan.WriteJSON(w, newSignatureList(records)) },
 	})
+}
+
+// signatureList is the JSON document of `nanopatch sign -o json`: of an index, its own signature comes first.
+type signatureList struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Items      []cosign.Record `json:"items"`
+}
+
+func newSignatureList(records []cosign.Record) signatureList {
+	return signatureList{APIVersion: plan.APIVersion, Kind: "SignatureList", Items: records}
 }
 
 func printRecords(w io.Writer, records []cosign.Record) error {

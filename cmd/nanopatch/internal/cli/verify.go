@@ -59,12 +59,11 @@ func (o *verifyOptions) run(ctx context.Context, name string) error {
 	if err != nil {
 		return usagef("--key: %w", err)
 	}
-	s, closeSession, err := o.open()
-	if err != nil {
+	var v *pipeline.Verification
+	err = o.during(func(s *pipeline.Session) error {
+		v, err = s.Verify(ctx, ref, platforms, key, o.require)
 		return err
-	}
-	defer closeSession() //nolint:errcheck // only temporary files are left
-	v, err := s.Verify(ctx, ref, platforms, key, o.require)
+	})
 	if v == nil {
 		return err
 	}

@@ -103,7 +103,8 @@ func Load(name string) (*Config, error) {
 	return c, nil
 }
 
-// Parse reads a config file's content. An unknown key is an error that names its line.
+// Parse reads a config file's content. An unknown key, a wrong type and a value that no run could use are errors that
+// name their line.
 func Parse(b []byte) (*Config, error) {
 	c := &Config{}
 	if len(bytes.TrimSpace(b)) == 0 {
@@ -112,16 +113,8 @@ func Parse(b []byte) (*Config, error) {
 	if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
 		return nil, errors.New(oneLine(err))
 	}
-	for i, h := range c.Hold {
-		if h.Name == "" {
-			return nil, fmt.Errorf("hold[%d]: name is missing", i)
-		}
-		if _, err := h.UntilTime(); err != nil {
-			return nil, fmt.Errorf("hold[%d]: until: %w", i, err)
-		}
-	}
-	if _, err := ParseAge(c.MinAge); err != nil {
-		return nil, fmt.Errorf("minAge: %w", err)
+	if bad := c.check(); bad != nil {
+		return nil, bad.at(b)
 	}
 	return c, nil
 }

@@ -8,9 +8,9 @@
 //	rewrite   plans → new layers → new images                       rebuild.go
 //	sbom      old and new trees → documents                         documents.go
 //	diff      documents → the difference, held against the plan     documents.go
-//	push      content by digest                                     publish.go
-//	sign      signature and attestations                            publish.go
-//	verify    what was written, read back                           publish.go
+//	push      content by digest, opened again                       publish.go
+//	sign      signature and attestations                            claims.go, provenance.go, seal.go
+//	verify    what was signed, read back                            seal.go
 //	tag       last of all                                           publish.go
 //
 // # Guarantees

@@ -66,9 +66,9 @@ func Compare(older, newer *generate.Document) *diff.Diff {
 func gate(d *diff.Diff, job *rebuild.Job) (*diff.Diff, error) {
 	planned := make([]diff.Planned, 0, len(job.Plan.Updates))
 	for _, u := range job.Plan.Updates {
-		planned = append(planned, diff.Planned{Type: u.Type, Name: u.Name, Arch: u.Arch, From: u.From, To: u.To})
+		planned = append(planned, diff.Planned{Type: u.Type, Name: u.Name, Arch: u.NewArch(), From: u.From, To: u.To})
 	}
-	return d.Gate(planned, func(paths []string) (string, bool) {
+	gated, err := d.Gate(planned, func(paths []string) (string, bool) {
 		because := ""
 		for _, p := range paths {
 			update, ok := job.Because(p)
@@ -79,6 +79,10 @@ func gate(d *diff.Diff, job *rebuild.Job) (*diff.Diff, error) {
 		}
 		return because, len(paths) > 0
 	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: nothing was published; --hold what is named and report it: %w", job.Plan.Image.Ref, err)
+	}
+	return gated, nil
 }
 
 var errUnordered = errors.New("the order of these versions is not known")

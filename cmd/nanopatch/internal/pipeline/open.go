@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,11 +23,15 @@ type Updates struct {
 	Locked *plan.Lock
 }
 
-// Planned is a source with a plan for each of its chosen platforms.
+// Planned is a source with a plan for each platform that is to be rebuilt.
 type Planned struct {
 	Source *image.Source
-	// Jobs are in the order of Source.Images.
+	// Jobs are in the order of Source.Images; there is at least one. An image without one stays as it is.
 	Jobs []*rebuild.Job
+	// Notes name the images that stay as they are, and why.
+	Notes []string
+
+	updates Updates
 }
 
 // Plans are the plans as documents.
@@ -58,32 +64,65 @@ func (s *Session) OpenImage(ctx context.Context, ref image.Ref, platforms []v1.P
 	return src, nil
 }
 
-// Plan opens an image and plans its rebuild.
+// Plan opens an image and plans its rebuild. Of an index whose platforms were not chosen, the images that nanopatch
+// cannot rebuild stay as they are: those of other operating systems, without packages, or that the lockfile does not name.
 func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platform, u Updates) (*Planned, error) {
 	src, err := s.OpenImage(ctx, ref, platforms)
 	if err != nil {
 		return nil, err
 	}
-	if u.Locked != nil && u.Locked.Source != src.Descriptor.Digest {
-		return nil, fmt.Errorf("%w: it is for %s, the source is %s", plan.ErrLock, u.Locked.Source, src.Descriptor.Digest)
+	if err := s.checkLock(ctx, u.Locked, src); err != nil {
+		return nil, err
 	}
 	done := s.stage("plan")
-	p := &Planned{Source: src}
+	p := &Planned{Source: src, updates: u}
+	chosen := src.Index == nil || len(platforms) > 0
 	updates, held := 0, 0
+	var first error
 	for _, pi := range src.Images {
 		job, err := s.planOne(ctx, src, pi, u)
+		if !chosen && (errors.Is(err, rebuild.ErrNoPackages) || errors.Is(err, plan.ErrNotLocked)) {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s stays as it is: %v", pi.Platform.String(), err))
+			first = cmp.Or(first, err)
+			continue
+		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("planning %s (%s): %w", src.Ref, pi.Platform.String(), err)
 		}
 		p.Jobs = append(p.Jobs, job)
 		updates += len(job.Plan.Updates)
 		held += len(job.Plan.Held)
 	}
+	if len(p.Jobs) == 0 {
+		return nil, fmt.Errorf("planning %s: none of its %s can be rebuilt: %w", src.Ref, count(len(src.Images), "platform"), first)
+	}
+	for _, n := range p.Notes {
+		s.cfg.Logger.WarnContext(ctx, n)
+	}
 	done(fmt.Sprintf("%s, %d held", count(updates, "update"), held))
 	return p, nil
 }
 
+// checkLock makes sure that a lockfile, if there is one, is for the source.
+func (s *Session) checkLock(ctx context.Context, lock *plan.Lock, src *image.Source) error {
+	if lock == nil {
+		return nil
+	}
+	if lock.Source != src.Descriptor.Digest {
+		return fmt.Errorf("%w: it is for %s, %s is %s; name the source by that digest, or make a new lockfile with --lock",
+			plan.ErrLock, lock.Source, src.Ref, src.Descriptor.Digest)
+	}
+	if lock.Tool != s.cfg.Version {
+		s.cfg.Logger.WarnContext(ctx, "another version of nanopatch wrote the lockfile: the same updates may come out with other digests",
+			"lockfile", lock.Tool, "this", s.cfg.Version)
+	}
+	return nil
+}
+
 func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.PlatformImage, u Updates) (*rebuild.Job, error) {
+	if os := pi.Platform.OS; os != "linux" && os != "" {
+		return nil, fmt.Errorf("%w: it is an image for %s", rebuild.ErrNoPackages, os)
+	}
 	opts := s.readOptions()
 	opts.Rules, opts.Repositories, opts.Keyrings, opts.Edits = u.Rules, u.Repositories, u.Keyrings, u.Edits
 	if u.Locked != nil {
@@ -94,11 +133,7 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 		opts.Lock = lock
 	}
 	name := plan.Image{Ref: src.Ref.String(), Digest: pi.Descriptor.Digest, Platform: pi.Platform.String()}
-	job, err := rebuild.Plan(ctx, pi.Image, name, opts)
-	if err != nil {
-		return nil, fmt.Errorf("planning %s (%s): %w", src.Ref, pi.Platform.String(), err)
-	}
-	return job, nil
+	return rebuild.Plan(ctx, pi.Image, name, opts)
 }
 
 // Explain finds out where a package or path of an image comes from.

@@ -3,15 +3,26 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/policy"
 	"github.com/nanopatch/nanopatch/sign/attest"
+	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
 // builderID names nanopatch as the builder where nothing more is known of who ran it.
 const builderID = "https://nanopatch.dev/builder/v1"
+
+// annotationRef is the annotation of a source in a provenance that holds its name as the user wrote it.
+const annotationRef = "ref"
 
 // parameters is what a rebuild was asked for, in its provenance.
 type parameters struct {
@@ -19,6 +30,10 @@ type parameters struct {
 	Source v1.Hash `json:"source"`
 	// Updates is what was installed.
 	Updates []parameterUpdate `json:"updates"`
+	// Rules are what the updates were chosen by; a lockfile chose them where Locked is set.
+	Rules  *parameterRules `json:"rules,omitempty"`
+	Locked bool            `json:"locked,omitempty"`
+	plan.Choices
 }
 
 type parameterUpdate struct {
@@ -26,36 +41,101 @@ type parameterUpdate struct {
 	From string `json:"from"`
 }
 
+type parameterRules struct {
+	Level        string               `json:"level"`
+	LevelBy      policy.LevelBy       `json:"levelBy,omitempty"`
+	Only         []string             `json:"only,omitempty"`
+	Hold         []string             `json:"hold,omitempty"`
+	Packages     []parameterException `json:"packages,omitempty"`
+	SecurityOnly bool                 `json:"securityOnly,omitempty"`
+	MinAge       string               `json:"minAge,omitempty"`
+	Phased       policy.Phased        `json:"phased,omitempty"`
+	// Repositories replaced those of the image.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+type parameterException struct {
+	Match  string `json:"match"`
+	Level  string `json:"level,omitempty"`
+	MinAge string `json:"minAge,omitempty"`
+}
+
+func (u *Updates) parameters() *parameterRules {
+	if u.Locked != nil {
+		return nil
+	}
+	r := u.Rules
+	out := &parameterRules{
+		Level: r.Level.String(), LevelBy: r.LevelBy, Only: r.Only, SecurityOnly: r.SecurityOnly, MinAge: age(r.MinAge),
+		Phased: r.Phased, Repositories: u.Repositories,
+	}
+	for _, h := range r.Hold {
+		out.Hold = append(out.Hold, h.Glob)
+	}
+	for _, p := range r.Packages {
+		x := parameterException{Match: p.Glob, MinAge: age(p.MinAge)}
+		if p.Level != 0 {
+			x.Level = p.Level.String()
+		}
+		out.Packages = append(out.Packages, x)
+	}
+	return out
+}
+
+func age(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
 // provenance says from what an image, or an index of several, was made.
 func (s *Session) provenance(digest v1.Hash, planned *Planned, platforms ...*rebuilt) (attest.Statement, error) {
 	source := planned.Source
-	asked := parameters{Source: source.Descriptor.Digest, Updates: []parameterUpdate{}}
+	asked := parameters{
+		Source: source.Descriptor.Digest, Updates: []parameterUpdate{},
+		Rules: planned.updates.parameters(), Locked: planned.updates.Locked != nil,
+	}
 	p := attest.Provenance{
 		BuilderID: builderID, BuilderVersion: map[string]string{"nanopatch": s.cfg.Version}, BuildType: attest.BuildTypeRebuild,
 		ResolvedDependencies: []attest.Resource{{
-			Name: attest.NameSource, URI: source.Ref.String(), Digest: attest.Digest(source.Descriptor.Digest),
+			Name: attest.NameSource, URI: uri(source.Ref, source.Descriptor.Digest), Digest: attest.Digest(source.Descriptor.Digest),
+			Annotations: map[string]any{annotationRef: source.Ref.String()},
 		}},
 	}
 	seen := make(map[string]bool)
+	add := func(r attest.Resource) {
+		if key := r.Name + " " + r.URI + " " + r.Digest["sha256"]; !seen[key] {
+			seen[key] = true
+			p.ResolvedDependencies = append(p.ResolvedDependencies, r)
+		}
+	}
 	for _, b := range platforms {
-		if digest != b.job.Plan.Image.Digest && source.Index != nil {
-			p.ResolvedDependencies = append(p.ResolvedDependencies, attest.Resource{
-				Name: "source " + b.job.Plan.Image.Platform, Digest: attest.Digest(b.job.Plan.Image.Digest),
-			})
-		}
-		for _, u := range b.job.Plan.Updates {
-			if seen[u.PURL] {
-				continue
-			}
-			seen[u.PURL] = true
-			asked.Updates = append(asked.Updates, parameterUpdate{PURL: u.PURL, From: u.From})
-			p.ResolvedDependencies = append(p.ResolvedDependencies, artifact(u))
-		}
-		planDigest, err := b.job.Plan.Digest()
+		made := b.job.Plan
+		asked.Choices = made.Choices
+		planDigest, err := made.Digest()
 		if err != nil {
 			return attest.Statement{}, err
 		}
-		p.Byproducts = append(p.Byproducts, attest.Resource{Name: attest.NamePlan, Digest: attest.Digest(planDigest)})
+		byproduct := attest.Resource{Name: attest.NamePlan, Digest: attest.Digest(planDigest)}
+		if len(platforms) > 1 {
+			byproduct.Name += " " + made.Image.Platform
+		}
+		p.Byproducts = append(p.Byproducts, byproduct)
+		if source.Index != nil {
+			add(attest.Resource{Name: attest.NameSource + " " + made.Image.Platform, Digest: attest.Digest(made.Image.Digest)})
+		}
+		for _, u := range made.Updates {
+			if update := (parameterUpdate{PURL: u.PURL, From: u.From}); !slices.Contains(asked.Updates, update) {
+				asked.Updates = append(asked.Updates, update)
+			}
+			add(artifact(u))
+		}
+		if !asked.Locked { // a lockfile's are hearsay
+			for _, r := range made.Repositories {
+				add(repository(r))
+			}
+		}
 	}
 	var err error
 	if p.ExternalParameters, err = json.Marshal(asked); err != nil {
@@ -68,4 +148,43 @@ func artifact(u plan.Update) attest.Resource {
 	return attest.Resource{
 		Name: u.PURL, DownloadLocation: u.Artifact.URL, Digest: map[string]string{"sha256": u.Artifact.SHA256},
 	}
+}
+
+// repository is a verified repository index, by the digest of its signed file.
+func repository(r plan.Repository) attest.Resource {
+	return attest.Resource{
+		Name: "repository", URI: r.URI, Digest: map[string]string{"sha256": strings.TrimPrefix(r.Digest, "sha256:")},
+		Annotations: map[string]any{"suite": r.Suite, "component": r.Component, "signer": r.Signer},
+	}
+}
+
+// uri names an image's content: the package URL of one in a registry (purl type oci), any other by its reference.
+func uri(ref image.Ref, digest v1.Hash) string {
+	if ref.Transport != image.Registry {
+		return ref.String()
+	}
+	q := url.Values{"repository_url": {ref.Repository}}
+	if ref.Tag != "" {
+		q.Set("tag", ref.Tag)
+	}
+	return "pkg:oci/" + url.PathEscape(path.Base(ref.Repository)) + "@" + url.QueryEscape(digest.String()) + "?" + q.Encode()
+}
+
+// tells tells whether a report holds a provenance of the same lineage as st: the same source by the same plans. What
+// the repositories looked like on the day is not worth a new one every night.
+func tells(r *cosign.Report, st attest.Statement) bool {
+	lineage := func(st attest.Statement) string {
+		p, err := attest.ParseProvenance(st)
+		if err != nil {
+			return ""
+		}
+		source, _ := p.Source()
+		parts := []string{p.BuildType, source.Digest["sha256"]}
+		for _, b := range p.Byproducts {
+			parts = append(parts, b.Name+" "+b.Digest["sha256"])
+		}
+		return strings.Join(parts, "\n")
+	}
+	want := lineage(st)
+	return slices.ContainsFunc(r.Statements(attest.PredicateProvenance), func(old attest.Statement) bool { return lineage(old) == want })
 }

@@ -2,75 +2,103 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/nanopatch/nanopatch/rebuild/image"
-	"github.com/nanopatch/nanopatch/sign/attest"
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
+
+// ErrTagMoved says that somebody else moved the source's tag while it was being rebuilt.
+var ErrTagMoved = errors.New("the tag was moved meanwhile")
 
 // publication is everything that is to be written, and how it is signed.
 type publication struct {
 	// image or index is the thing itself.
 	image v1.Image
 	index v1.ImageIndex
+	// source is what it was made from: a tag of its own may only move away from that.
+	source *image.Source
 	// signer is nil where nothing is signed.
-	signer   cosign.Signer
-	subjects []subject
-}
-
-// subject is one manifest that gets a signature and attestations: an image, or the index over several.
-type subject struct {
-	descriptor v1.Descriptor
-	created    time.Time
-	// require lists the attestations that the subject must carry in the end.
-	require []string
-	// statements makes them; it is asked only where they are not there yet.
-	statements func(context.Context) ([]attest.Statement, error)
+	signer cosign.Signer
+	// claims are what is attested, by the digest of the image or index that it is about.
+	claims map[v1.Hash]claims
 }
 
 // published is what became of a publication.
 type published struct {
-	digest    v1.Hash
-	signature *cosign.Record
-	// attestations are those of all subjects.
-	attestations []cosign.Record
+	digest v1.Hash
+	// signatures and attestations are those of all subjects at all destinations.
+	signatures, attestations []Statement
 }
 
 // publish writes to every destination by digest, signs, attests and reads back; when all of that has worked
 // everywhere, it moves the tags.
 func (s *Session) publish(ctx context.Context, destinations []image.Destination, p *publication) (*published, error) {
-	var out *published
+	out := &published{}
 	for _, d := range destinations {
 		repo, err := s.images.Repository(d.Ref)
 		if err != nil {
 			return nil, err
 		}
-		if out, err = s.publishTo(ctx, d.Ref, repo, p); err != nil {
-			return nil, err
+		if err := s.publishTo(ctx, d.Ref, repo, p, out); err != nil {
+			return nil, fmt.Errorf("%w; %s", err, tagged(nil))
 		}
 	}
 	done := s.stage("tag")
-	tags := 0
+	var moved []string
 	for _, d := range destinations {
-		repo, err := s.images.Repository(d.Ref)
-		if err != nil {
-			return nil, err
+		for _, tag := range d.Tags {
+			ref := d.Ref.WithTag(tag)
+			if err := s.tag(ctx, ref, p.source, out.digest); err != nil {
+				return nil, fmt.Errorf("%w; %s", err, tagged(moved))
+			}
+			moved = append(moved, ref.String())
 		}
-		if err := repo.Tag(ctx, out.digest, d.Tags...); err != nil {
-			return nil, err
-		}
-		tags += len(d.Tags)
 	}
-	done(count(tags, "tag"))
+	done(count(len(moved), "tag"))
 	return out, nil
 }
 
-func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repository, p *publication) (*published, error) {
-	out := &published{}
+// tagged says how far the tags came.
+func tagged(moved []string) string {
+	if len(moved) == 0 {
+		return "no tag was moved"
+	}
+	return "moved by then: " + strings.Join(moved, ", ")
+}
+
+func (s *Session) tag(ctx context.Context, ref image.Ref, source *image.Source, digest v1.Hash) error {
+	repo, err := s.images.Repository(ref)
+	if err != nil {
+		return err
+	}
+	if err := s.unmoved(ctx, ref, source, digest); err != nil {
+		return err
+	}
+	return repo.Tag(ctx, digest, ref.Tag)
+}
+
+// unmoved makes sure, where a tag is the source's own, that it still names what was rebuilt: another's push in the
+// meantime must not be lost. No registry compares and sets in one step; this leaves a moment instead of the whole run.
+func (s *Session) unmoved(ctx context.Context, ref image.Ref, source *image.Source, digest v1.Hash) error {
+	if source.Ref.ByDigest() || source.Ref.WithTag(source.Ref.Tag).String() != ref.String() {
+		return nil
+	}
+	now, err := s.images.Digest(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if now != source.Descriptor.Digest && now != digest {
+		return fmt.Errorf("%w: %s named %s and names %s now; rebuild it again", ErrTagMoved, ref, source.Descriptor.Digest, now)
+	}
+	return nil
+}
+
+func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repository, p *publication, out *published) error {
 	done := s.stage("push")
 	var descriptor v1.Descriptor
 	var err error
@@ -80,100 +108,56 @@ func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repos
 		descriptor, err = repo.Push(ctx, p.image)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out.digest = descriptor.Digest
-	done(repo.String() + "@" + out.digest.String())
-	if p.signer != nil {
-		if err := s.seal(ctx, repo, p, out); err != nil {
-			return nil, err
-		}
-	}
-	return out, s.readBack(ctx, ref, repo, p, out.digest)
-}
-
-// seal signs and attests every subject, the index last. What is there already and verifies is not made again.
-func (s *Session) seal(ctx context.Context, repo image.Repository, p *publication, out *published) error {
-	done := s.stage("sign")
-	made, keyID := 0, ""
-	for _, sub := range p.subjects {
-		records, err := s.sealOne(ctx, repo, p.signer, sub)
-		if err != nil {
-			return err
-		}
-		for _, r := range records {
-			keyID = r.KeyID
-			if !r.Reused {
-				made++
-			}
-			switch {
-			case r.PredicateType != attest.PredicateSign:
-				out.attestations = append(out.attestations, r)
-			case sub.descriptor.Digest == out.digest:
-				out.signature = &r
-			}
-		}
-	}
-	done(fmt.Sprintf("%s written, key %s", count(made, "statement"), keyID))
-	return nil
-}
-
-func (s *Session) sealOne(ctx context.Context, repo image.Repository, signer cosign.Signer, sub subject) ([]cosign.Record, error) {
-	verifier, err := cosign.NewVerifier(signer.Public())
-	if err != nil {
-		return nil, err
-	}
-	report, err := cosign.Verify(ctx, repo, sub.descriptor.Digest, cosign.VerifyOptions{
-		Verifier: verifier, Require: sub.require, Logger: s.cfg.Logger,
-	})
-	if err == nil {
-		return reused(report), nil
-	}
-	statements, err := sub.statements(ctx)
-	if err != nil {
-		return nil, err
-	}
-	opts := cosign.SignOptions{Signer: signer, Created: sub.created, Logger: s.cfg.Logger}
-	// The signature comes last: until it is there, nothing about the image verifies.
-	return cosign.Attest(ctx, repo, sub.descriptor, opts, append(statements, attest.Signature(sub.descriptor.Digest))...)
-}
-
-// reused lists what an image carried already.
-func reused(r *cosign.Report) []cosign.Record {
-	var records []cosign.Record
-	for _, sig := range r.Signatures {
-		records = append(records, cosign.Record{PredicateType: attest.PredicateSign, Digest: sig.Digest, KeyID: r.KeyID, Reused: true})
-	}
-	for _, a := range r.Attestations {
-		records = append(records, cosign.Record{PredicateType: a.PredicateType, Digest: a.Digest, KeyID: r.KeyID, Reused: true})
-	}
-	return records
-}
-
-// readBack opens what was written, by digest, and verifies it as a stranger would.
-func (s *Session) readBack(ctx context.Context, ref image.Ref, repo image.Repository, p *publication, digest v1.Hash) error {
-	done := s.stage("verify")
-	src, err := s.images.Open(ctx, ref.WithDigest(digest))
-	if err != nil {
-		return fmt.Errorf("%w: reading back what was written: %w", ErrNotVerified, err)
-	}
-	if src.Descriptor.Digest != digest {
-		return fmt.Errorf("%w: wrote %s, read %s", ErrNotVerified, digest, src.Descriptor.Digest)
-	}
-	if p.signer == nil {
-		done("content is there, not signed")
-		return nil
-	}
-	verifier, err := cosign.NewVerifier(p.signer.Public())
+	subjects, err := s.written(ctx, ref.WithDigest(out.digest), p)
 	if err != nil {
 		return err
 	}
-	for _, sub := range p.subjects {
-		opts := cosign.VerifyOptions{Verifier: verifier, Require: sub.require, Logger: s.cfg.Logger}
-		if _, err := cosign.Verify(ctx, repo, sub.descriptor.Digest, opts); err != nil {
-			return fmt.Errorf("%w: reading back what was signed: %w", ErrNotVerified, err)
+	done(repo.String() + "@" + out.digest.String())
+	if p.signer == nil {
+		return nil
+	}
+	if err := s.seal(ctx, repo, p.signer, subjects, out); err != nil {
+		return err
+	}
+	return s.readBack(ctx, repo, p.signer, subjects)
+}
+
+// written opens what was pushed, as a stranger would, and lists what there is to sign: every image that a reader of it
+// may run, whether this run made it or not, and the index over them.
+func (s *Session) written(ctx context.Context, ref image.Ref, p *publication) ([]subject, error) {
+	src, err := s.images.Open(ctx, ref)
+	switch {
+	case errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrInvalid):
+		return nil, fmt.Errorf("%w: reading back what was written: %w", ErrNotVerified, err)
+	case err != nil:
+		return nil, fmt.Errorf("reading back what was written: %w", err)
+	case src.Descriptor.Digest != ref.Digest:
+		return nil, fmt.Errorf("%w: wrote %s, read %s", ErrNotVerified, ref.Digest, src.Descriptor.Digest)
+	}
+	var subjects []subject
+	seen := make(map[v1.Hash]bool)
+	over := subject{descriptor: src.Descriptor, claims: p.claims[src.Descriptor.Digest]}
+	for _, pi := range src.Images {
+		config, err := pi.Image.ConfigFile()
+		if err != nil {
+			return nil, fmt.Errorf("reading back what was written: %w", err)
+		}
+		if config.Created.After(over.created) {
+			over.created = config.Created.Time
+		}
+		if digest := pi.Descriptor.Digest; !seen[digest] {
+			seen[digest] = true
+			subjects = append(subjects, subject{
+				platform: pi.Platform.String(), created: config.Created.Time, claims: p.claims[digest],
+				descriptor: v1.Descriptor{MediaType: pi.Descriptor.MediaType, Digest: digest, Size: pi.Descriptor.Size},
+			})
 		}
 	}
-	done("content, signature and attestations are there")
-	return nil
+	if src.Index != nil {
+		subjects = append(subjects, over)
+	}
+	return subjects, nil
 }

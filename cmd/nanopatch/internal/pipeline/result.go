@@ -21,14 +21,26 @@ type Result struct {
 	Platforms []PlatformResult `json:"platforms"`
 	// Notes say what else became of the source, such as stale attestations that were left out.
 	Notes []string `json:"notes"`
-	// Signature is nil where the image was not signed.
-	Signature    *cosign.Record     `json:"signature"`
-	Attestations []cosign.Record    `json:"attestations"`
+	// Signature is that of the image or index itself at the first destination.
+	Signature Signature `json:"signature"`
+	// Signatures and Attestations are all that the image, and the images of an index, carry at every destination by the
+	// key that signed.
+	Signatures   []Statement        `json:"signatures"`
+	Attestations []Statement        `json:"attestations"`
 	Bytes        Bytes              `json:"bytes"`
 	Seconds      map[string]float64 `json:"seconds"`
+}
 
-	// Plans are the plans that were followed, for whoever writes the lockfile.
-	Plans []*plan.Plan `json:"-"`
+// Signature is a signature's record, {} where there is none.
+type Signature struct{ *cosign.Record }
+
+// Statement is a signed statement and what it is about.
+type Statement struct {
+	Repository string `json:"repository"`
+	// Platform is empty for an index.
+	Platform string  `json:"platform,omitempty"`
+	Subject  v1.Hash `json:"subject"`
+	cosign.Record
 }
 
 // NamedDigest is an image by name and by content.
@@ -39,17 +51,24 @@ type NamedDigest struct {
 
 // PlatformResult is what became of one platform's image.
 type PlatformResult struct {
-	Platform  string                 `json:"platform"`
-	OldDigest v1.Hash                `json:"oldDigest"`
-	NewDigest v1.Hash                `json:"newDigest"`
-	Updates   []plan.Update          `json:"updates"`
-	Held      []plan.Hold            `json:"held"`
-	Unmanaged []plan.Unmanaged       `json:"unmanaged"`
-	Layers    []rebuild.AppliedLayer `json:"layers"`
-	Diff      *diff.Diff             `json:"diff"`
+	Platform  string           `json:"platform"`
+	Distro    plan.Distro      `json:"distro"`
+	OldDigest v1.Hash          `json:"oldDigest"`
+	NewDigest v1.Hash          `json:"newDigest"`
+	Updates   []plan.Update    `json:"updates"`
+	Held      []plan.Hold      `json:"held"`
+	Unmanaged []plan.Unmanaged `json:"unmanaged"`
+	// EOL, Overridden and KeptFiles are the plan's.
+	EOL        *plan.Date             `json:"eol"`
+	Overridden []plan.Override        `json:"overridden"`
+	KeptFiles  []plan.KeptFile        `json:"keptFiles"`
+	Layers     []rebuild.AppliedLayer `json:"layers"`
+	// Diff names both sides and is otherwise empty where nothing was to update: the packages are not counted then.
+	Diff *diff.Diff `json:"diff"`
 }
 
-// Bytes counts what moved over the network, in bytes; Mounted counts blobs.
+// Bytes counts what moved over the network, in bytes. Mounted is what did not have to: a registry took it over from
+// another of its repositories.
 type Bytes struct {
 	Pulled     int64 `json:"pulled"`
 	Pushed     int64 `json:"pushed"`

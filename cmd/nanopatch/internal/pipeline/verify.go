@@ -84,9 +84,15 @@ func (v *Verification) add(ctx context.Context, repo image.Repository, platform 
 	}
 	v.OK = v.OK && err == nil
 	sub := VerifiedSubject{Platform: platform, Report: report}
-	if statements := report.Statements(attest.PredicateProvenance); len(statements) > 0 {
-		if sub.From, err = originOf(statements[0]); err != nil {
+	for _, st := range report.Statements(attest.PredicateProvenance) {
+		from, err := originOf(st)
+		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrNotVerified, digest, err)
+		}
+		// Who was made from itself says nothing.
+		if from != nil && from.Digest != digest.String() {
+			sub.From = from
+			break
 		}
 	}
 	v.Subjects = append(v.Subjects, sub)
@@ -103,6 +109,9 @@ func originOf(st attest.Statement) (*Origin, error) {
 		return nil, nil //nolint:nilnil // provenance of another builder names its sources otherwise
 	}
 	o := &Origin{Source: source.URI, Digest: "sha256:" + source.Digest["sha256"]}
+	if ref, ok := source.Annotations[annotationRef].(string); ok {
+		o.Source = ref
+	}
 	for _, d := range p.ResolvedDependencies {
 		if d.DownloadLocation != "" {
 			o.Updates++

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild"
 )
@@ -28,15 +29,17 @@ func explanationSections(x *rebuild.Explanation) []section {
 			s.add(fmt.Sprint(b.Layer), b.Version+" (shadowed)", "")
 		}
 		s.add(fmt.Sprint(p.Home), p.Version, p.CreatedBy)
+		if p.Removed != nil {
+			s.title += ", removed"
+			s.add(fmt.Sprint(p.Removed.Layer), "removed", p.Removed.CreatedBy)
+		}
 		all = append(all, s)
 	}
 	if x.Path == nil {
 		return all
 	}
 	title := x.Path.Path
-	if x.Path.Package != "" {
-		title += ", of package " + x.Path.Package
-	}
+	title += ownedBy(x.Path.Packages)
 	if !x.Path.Visible {
 		title += ", not visible in the image"
 	}
@@ -45,11 +48,29 @@ func explanationSections(x *rebuild.Explanation) []section {
 	}
 	s := section{title: title, columns: []string{"layer", "action", "size", "", "created by"}}
 	for _, l := range x.Path.Layers {
-		shadowed := ""
+		action, shadowed := l.Action, ""
+		if l.Above != "" {
+			action += " " + l.Above
+		}
 		if l.Shadow {
 			shadowed = "shadowed"
 		}
-		s.add(fmt.Sprint(l.Index), l.Action, Size(l.Size), shadowed, l.CreatedBy)
+		s.add(fmt.Sprint(l.Index), action, Size(l.Size), shadowed, l.CreatedBy)
 	}
 	return append(all, s)
+}
+
+// ownedBy names the packages of a path; of a directory that many share it tells how many.
+func ownedBy(packages []string) string {
+	const few = 3
+	switch n := len(packages); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return ", of package " + packages[0]
+	case n <= few:
+		return ", of packages " + strings.Join(packages, ", ")
+	default:
+		return fmt.Sprintf(", shared by %d packages", n)
+	}
 }

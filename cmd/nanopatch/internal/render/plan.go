@@ -21,12 +21,18 @@ func planSections(plans []*plan.Plan) []section {
 	var all []section
 	for _, p := range plans {
 		title := fmt.Sprintf("%s (%s, %s): %s", p.Image.Ref, p.Image.Platform, distro(p.Distro), summary(p))
-		all = append(all, section{title: title}, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), overridden(p), layers(p))
-		if p.EOL != nil {
-			all = append(all, section{title: "\nThis release has been without support since " + p.EOL.Format(time.DateOnly) + "."})
-		}
+		all = append(all, section{title: title}, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), layers(p))
+		all = append(all, unsupported(p.EOL)...)
 	}
 	return all
+}
+
+// unsupported warns of a release past its end of life.
+func unsupported(eol *plan.Date) []section {
+	if eol == nil {
+		return nil
+	}
+	return []section{{title: "\nThis release has been without support since " + eol.Format(time.DateOnly) + ": it gets no more fixes."}}
 }
 
 func distro(d plan.Distro) string { return strings.TrimSpace(d.ID + " " + d.VersionID) }
@@ -80,12 +86,12 @@ func unmanaged(list []plan.Unmanaged) section {
 	return s
 }
 
-func overridden(p *plan.Plan) section {
+func overridden(overrides []plan.Override, kept []plan.KeptFile) section {
 	s := section{title: "Files that stay as their author left them", columns: []string{"path", "package", "where"}}
-	for _, o := range p.Overridden {
+	for _, o := range overrides {
 		s.add(o.Path, o.Package, fmt.Sprintf("replaced in layer %d", o.Layer))
 	}
-	for _, k := range p.KeptFiles {
+	for _, k := range kept {
 		s.add(k.Path, k.Package, "changed configuration file")
 	}
 	return s

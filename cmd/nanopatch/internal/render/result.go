@@ -26,17 +26,18 @@ func resultSections(r *pipeline.Result) []section {
 		if len(r.Platforms) > 1 {
 			all = append(all, section{title: "\n" + p.Platform})
 		}
-		all = append(all, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), appliedLayers(p))
+		all = append(all, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), appliedLayers(p))
+		all = append(all, unsupported(p.EOL)...)
 	}
-	signed := section{title: "Signed", columns: []string{"statement", "referrer"}}
-	if r.Signature != nil {
-		signed.add("signature", r.Signature.Digest.String())
+	signed := section{title: "Signed", columns: []string{"statement", "of", "referrer"}}
+	for _, st := range r.Signatures {
+		signed.add("signature", st.Repository+"@"+short(st.Subject.Hex), st.Digest.String())
 	}
-	for _, a := range r.Attestations {
-		signed.add(a.PredicateType, a.Digest.String())
+	for _, st := range r.Attestations {
+		signed.add(st.PredicateType, st.Repository+"@"+short(st.Subject.Hex), st.Digest.String())
 	}
-	moved := section{title: fmt.Sprintf("\nMoved: %s pulled, %s pushed, %d mounted, %s of packages, %s of repository indexes.",
-		Size(r.Bytes.Pulled), Size(r.Bytes.Pushed), r.Bytes.Mounted, Size(r.Bytes.Artifacts), Size(r.Bytes.Repository))}
+	moved := section{title: fmt.Sprintf("\nMoved: %s pulled, %s pushed, %s mounted, %s of packages, %s of repository indexes.",
+		Size(r.Bytes.Pulled), Size(r.Bytes.Pushed), Size(r.Bytes.Mounted), Size(r.Bytes.Artifacts), Size(r.Bytes.Repository))}
 	all = append(all, signed)
 	for _, n := range r.Notes {
 		all = append(all, section{title: "Note: " + clean(n)})

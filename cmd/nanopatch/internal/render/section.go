@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
 )
 
 // section is a titled table, or a line of text where it has no columns.
@@ -24,17 +25,9 @@ func (s *section) add(cells ...string) {
 	s.rows = append(s.rows, cells)
 }
 
-// clean makes text from an image safe to print: one line, no control characters, at most 200 runes.
+// clean makes text from an image fit a cell: as term.Line, and at most 200 runes.
 func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return '?'
-		}
-		return r
-	}, s)
+	s = term.Line(s)
 	const most = 200
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most-1]) + "…"
@@ -42,11 +35,21 @@ func clean(s string) string {
 	return s
 }
 
+// heading makes a title safe to print: names of images, paths and os-release take part in it. A line break in front is
+// ours, and stays.
+func heading(title string) string {
+	rest, apart := strings.CutPrefix(title, "\n")
+	if apart {
+		return "\n" + term.Line(rest)
+	}
+	return term.Line(rest)
+}
+
 // asTables writes sections for a terminal.
 func asTables(w io.Writer, sections []section, colour bool) error {
 	for _, s := range sections {
 		if s.columns == nil {
-			if _, err := fmt.Fprintln(w, s.title); err != nil {
+			if _, err := fmt.Fprintln(w, heading(s.title)); err != nil {
 				return err
 			}
 			continue
@@ -64,7 +67,7 @@ func asTables(w io.Writer, sections []section, colour bool) error {
 			t.AppendRow(row(r))
 		}
 		t.SuppressTrailingSpaces()
-		if _, err := fmt.Fprintf(w, "\n%s\n%s\n", bold(s.title, colour), t.Render()); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s\n%s\n", bold(heading(s.title), colour), t.Render()); err != nil {
 			return err
 		}
 	}
@@ -90,7 +93,7 @@ func row(cells []string) table.Row {
 func asMarkdown(w io.Writer, sections []section) error {
 	for _, s := range sections {
 		if s.columns == nil {
-			if _, err := fmt.Fprintf(w, "%s\n", escape(s.title)); err != nil {
+			if _, err := fmt.Fprintf(w, "%s\n", escape(heading(s.title))); err != nil {
 				return err
 			}
 			continue
@@ -99,7 +102,7 @@ func asMarkdown(w io.Writer, sections []section) error {
 			continue
 		}
 		var b strings.Builder
-		fmt.Fprintf(&b, "\n### %s\n\n| %s |\n|%s\n", escape(s.title), strings.Join(s.columns, " | "), strings.Repeat("---|", len(s.columns)))
+		fmt.Fprintf(&b, "\n### %s\n\n| %s |\n|%s\n", escape(heading(s.title)), strings.Join(s.columns, " | "), strings.Repeat("---|", len(s.columns)))
 		for _, r := range s.rows {
 			b.WriteString("|")
 			for _, c := range r {

@@ -6,9 +6,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 )
 
 // Progress is told what a long job is doing. Implementations are safe for concurrent use.
@@ -45,7 +42,7 @@ func (l *Lines) Stage(name string) func(string) {
 	return func(detail string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		_, _ = fmt.Fprintf(l.w, "%-9s %6.2fs  %s\n", name, l.now().Sub(start).Seconds(), detail)
+		_, _ = fmt.Fprintf(l.w, "%-9s %6.2fs  %s\n", name, l.now().Sub(start).Seconds(), Line(detail))
 	}
 }
 
@@ -71,39 +68,3 @@ func (l *Logged) Stage(name string) func(string) {
 
 // Close implements Progress.
 func (l *Logged) Close() {}
-
-// Bars draws a spinner for each stage on a terminal, and leaves its line behind when it is done.
-type Bars struct {
-	bars *mpb.Progress
-	now  func() time.Time
-}
-
-// NewBars draws on w, which is a terminal.
-func NewBars(w io.Writer, now func() time.Time) *Bars {
-	return &Bars{bars: mpb.New(mpb.WithOutput(w), mpb.WithWidth(20), mpb.WithAutoRefresh()), now: now}
-}
-
-// Stage implements Progress.
-func (b *Bars) Stage(name string) func(string) {
-	start := b.now()
-	var mu sync.Mutex
-	var said string
-	bar := b.bars.New(1, mpb.SpinnerStyle(),
-		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-9s ", name))),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			mu.Lock()
-			defer mu.Unlock()
-			return said
-		})),
-		mpb.BarFillerClearOnComplete(),
-	)
-	return func(detail string) {
-		mu.Lock()
-		said = fmt.Sprintf("%6.2fs  %s", b.now().Sub(start).Seconds(), detail)
-		mu.Unlock()
-		bar.Increment()
-	}
-}
-
-// Close implements Progress.
-func (b *Bars) Close() { b.bars.Shutdown() }
