@@ -179,13 +179,16 @@ func (t *Tree) SetXattr(p, name, value string) error {
 // Copy makes dst a copy of the file src: of content, link target or device, with mode, owners and time if
 // preserve is set. Directories are made, without what is in them. An existing regular file is written in place.
 func (t *Tree) Copy(src, dst string, follow, preserve bool) error {
-	_, f, err := t.find("open", src, follow)
+	from, f, err := t.find("open", src, follow)
 	if err != nil {
 		return err
 	}
 	at, old, err := t.place("open", dst, f.Type != tar.TypeSymlink)
 	if err != nil {
 		return err
+	}
+	if at == from {
+		return pathError("copy", dst, syscall.EEXIST)
 	}
 	var in *inode
 	switch {

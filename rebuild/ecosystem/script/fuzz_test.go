@@ -38,6 +38,9 @@ func FuzzRun(f *testing.F) {
 		if err != nil && !errors.As(err, &unknown) && !errors.As(err, &exit) {
 			t.Errorf("ends with %T: %v", err, err)
 		}
+		if unknown != nil && strings.Contains(unknown.Detail, "breaks") {
+			t.Error(err)
+		}
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("takes %v", took)
 		}

@@ -61,7 +61,10 @@ func (sh *shell) parameter(name string) (value string, set bool, err error) {
 		return "", false, sh.unknown("asks for $%s", name)
 	}
 	if n, err := strconv.Atoi(name); err == nil {
-		if n > len(sh.params) {
+		if n == 0 {
+			return sh.arg0, true, nil
+		}
+		if n < 0 || n > len(sh.params) {
 			return "", false, nil
 		}
 		return sh.params[n-1], true, nil

@@ -113,8 +113,17 @@ func (e *ExitError) Error() string {
 }
 
 // Run runs a script to its end. The error is an *UnknownError, an *ExitError where the script's status is not 0, or that of
-// the context.
-func Run(ctx context.Context, in Input) (Result, error) {
+// the context. A script that makes the interpreter or the parser panic is unknown, too.
+func Run(ctx context.Context, in Input) (res Result, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = &UnknownError{Script: in.Name, Detail: fmt.Sprintf("breaks the interpreter: %v", broken)}
+		}
+	}()
+	return run(ctx, in)
+}
+
+func run(ctx context.Context, in Input) (Result, error) {
 	m := &machine{ctx: ctx, tree: in.Tree, commands: in.Commands, builtins: makeBuiltins(), vendor: in.Vendor, limits: in.Limits.withDefaults()}
 	m.output.limit = m.limits.Output
 	out := in.Stdout
