@@ -96,7 +96,7 @@ func (c *Client) Repository(ref Ref) (Repository, error) {
 		}
 		made = &registryRepository{c: c, repo: repo, place: ref.place(), manifests: make(map[v1.Hash]manifest)}
 	case Layout:
-		made = &layoutRepository{c: c, layout: layout{dir: ref.Repository}}
+		made = newLayoutRepository(c, ref.Repository)
 	default:
 		return nil, usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -28,6 +29,17 @@ import (
 type layoutRepository struct {
 	c      *Client
 	layout layout
+
+	mu sync.Mutex
+	// sound are the blobs whose content was found right, as they were then; indexes are those written with all they hold.
+	sound   map[v1.Hash]fs.FileInfo
+	indexes map[v1.Hash]bool
+}
+
+func newLayoutRepository(c *Client, dir string) *layoutRepository {
+	return &layoutRepository{
+		c: c, layout: layout{dir: dir}, sound: make(map[v1.Hash]fs.FileInfo), indexes: make(map[v1.Hash]bool),
+	}
 }
 
 const (
@@ -70,11 +82,24 @@ func (r *layoutRepository) PushIndex(ctx context.Context, idx v1.ImageIndex) (v1
 	if err := pushChildren(ctx, r, idx, r.complete); err != nil {
 		return v1.Descriptor{}, err
 	}
-	return m.desc, r.writeManifest(ctx, m)
+	if err := r.writeManifest(ctx, m); err != nil {
+		return v1.Descriptor{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.indexes[m.desc.Digest] = true
+	return m.desc, nil
 }
 
-// complete tells whether an image of an index is in the layout with all its blobs.
-func (r *layoutRepository) complete(_ context.Context, child v1.Descriptor) (bool, error) {
+// complete tells whether an image of an index is in the layout with all its blobs, or an index within it was written in
+// this run.
+func (r *layoutRepository) complete(ctx context.Context, child v1.Descriptor) (bool, error) {
+	r.mu.Lock()
+	written := r.indexes[child.Digest]
+	r.mu.Unlock()
+	if written {
+		return true, nil
+	}
 	found, err := r.layout.openDigest(child.Digest)
 	if err != nil || found.image == nil {
 		// Whatever is wrong with it, or in it, it will be written.
@@ -84,22 +109,16 @@ func (r *layoutRepository) complete(_ context.Context, child v1.Descriptor) (boo
 	if err != nil {
 		return false, err
 	}
-	for _, blob := range blobs {
-		if there, _, err := r.hasBlob(blob); !there || err != nil {
+	raw, err := found.image.RawManifest()
+	if err != nil {
+		return false, err
+	}
+	for _, blob := range append(blobs, static.NewLayer(raw, found.desc.MediaType)) {
+		if there, _, err := r.hasBlob(ctx, blob); !there || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// hasBlob tells whether a blob is there, and what it must be.
-func (r *layoutRepository) hasBlob(blob v1.Layer) (bool, v1.Descriptor, error) {
-	desc, err := describe(blob)
-	if err != nil {
-		return false, desc, fmt.Errorf("writing to %s: %w", r, err)
-	}
-	info, err := os.Stat(r.layout.blobPath(desc.Digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == desc.Size, desc, nil
 }
 
 // prepare makes the directory a layout, if it is empty or not there. One that holds something else is left alone.
@@ -176,7 +195,7 @@ func (r *layoutRepository) locked(ctx context.Context, f func() error) error {
 
 // writeBlob copies a blob, unless it is there. It has its name only when it is whole and right.
 func (r *layoutRepository) writeBlob(ctx context.Context, blob v1.Layer) error {
-	there, desc, err := r.hasBlob(blob)
+	there, desc, err := r.hasBlob(ctx, blob)
 	if there || err != nil {
 		return err
 	}
@@ -201,6 +220,9 @@ func (r *layoutRepository) writeBlob(ctx context.Context, blob v1.Layer) error {
 		defer rc.Close()
 		return r.copyFile(ctx, path, rc)
 	})
+	if info, statErr := os.Lstat(path); err == nil && statErr == nil {
+		r.know(desc.Digest, info)
+	}
 	return registryError(ctx, at, "", err)
 }
 

@@ -113,7 +113,12 @@ func pushChildren(
 	g, gctx := errgroup.WithContext(ctx)
 	// Blobs have their own limit; this one bounds how many manifests are held.
 	g.SetLimit(defaultJobs)
+	seen := make(map[v1.Hash]bool)
 	for _, child := range children.Manifests {
+		if seen[child.Digest] {
+			continue
+		}
+		seen[child.Digest] = true
 		g.Go(func() error {
 			if ok, err := there(gctx, child); ok || err != nil {
 				return err

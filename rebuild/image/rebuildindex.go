@@ -22,7 +22,10 @@ func RebuildIndex(
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the index: %w", err)
 	}
-	r := &indexRebuild{name: digest.String(), images: make(map[v1.Hash]v1.Descriptor), used: make(map[v1.Hash]bool)}
+	r := &indexRebuild{
+		name: digest.String(), images: make(map[v1.Hash]v1.Descriptor), used: make(map[v1.Hash]bool),
+		rebuilt: make(map[v1.Hash]v1.ImageIndex),
+	}
 	replaced := make(map[v1.Hash]v1.Image)
 	for old, img := range images {
 		desc, err := describe(img)
@@ -51,13 +54,13 @@ type indexRebuild struct {
 	images   map[v1.Hash]v1.Descriptor
 	replaced map[v1.Hash]v1.Image
 	used     map[v1.Hash]bool
-	notes    []Note
+	// rebuilt are the indexes within base by the digests of the old: each is made once, however often it is named.
+	rebuilt map[v1.Hash]v1.ImageIndex
+	entries int
+	notes   []Note
 }
 
 func (r *indexRebuild) rebuild(base v1.ImageIndex, annotations map[string]string, depth int) (v1.ImageIndex, error) {
-	if depth > maxNesting {
-		return nil, invalidError(r.name, "the index is nested too deep")
-	}
 	raw, err := base.RawManifest()
 	if err != nil {
 		return nil, fmt.Errorf("reading index %s: %w", r.name, err)
@@ -65,6 +68,9 @@ func (r *indexRebuild) rebuild(base v1.ImageIndex, annotations map[string]string
 	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, &Error{Kind: ErrInvalid, Ref: r.name, What: "the index cannot be read: " + err.Error(), Cause: err}
+	}
+	if r.entries += len(manifest.Manifests); depth > maxNesting || r.entries > maxIndexEntries {
+		return nil, invalidError(r.name, "the index is nested too deep or has too many entries")
 	}
 	edit := newEdit(raw)
 	nested := make(map[v1.Hash]v1.ImageIndex)
@@ -96,11 +102,7 @@ func (r *indexRebuild) entry(
 		return nil
 	}
 	if entry.MediaType.IsIndex() {
-		child, err := base.ImageIndex(entry.Digest)
-		if err != nil {
-			return fmt.Errorf("reading index %s: %w", entry.Digest, err)
-		}
-		rebuilt, err := r.rebuild(child, nil, depth+1)
+		rebuilt, err := r.child(base, entry.Digest, depth+1)
 		if err != nil {
 			return err
 		}
@@ -117,6 +119,23 @@ func (r *indexRebuild) entry(
 		repoint(edit, entry, desc, i)
 	}
 	return nil
+}
+
+// child rebuilds an index within base.
+func (r *indexRebuild) child(base v1.ImageIndex, digest v1.Hash, depth int) (v1.ImageIndex, error) {
+	if made, ok := r.rebuilt[digest]; ok {
+		return made, nil
+	}
+	old, err := base.ImageIndex(digest)
+	if err != nil {
+		return nil, fmt.Errorf("reading index %s: %w", digest, err)
+	}
+	made, err := r.rebuild(old, nil, depth)
+	if err != nil {
+		return nil, err
+	}
+	r.rebuilt[digest] = made
+	return made, nil
 }
 
 // repoint lets an entry name other content, if it is other.

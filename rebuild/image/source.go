@@ -93,11 +93,11 @@ func (c *Client) single(ctx context.Context, ref Ref, root opened, platforms []v
 
 // several is the answer for a reference that names an index.
 func (c *Client) several(ctx context.Context, ref Ref, idx v1.ImageIndex, platforms []v1.Platform) ([]PlatformImage, error) {
-	found, err := c.listIndex(ctx, ref, idx, 0)
-	if err != nil {
+	list := listing{c: c, ref: ref, platforms: platforms, seen: make(map[v1.Hash]bool)}
+	if err := list.add(ctx, idx, 0); err != nil {
 		return nil, err
 	}
-	chosen, err := choose(ref, found, platforms)
+	chosen, err := choose(ref, list.found, platforms)
 	if err != nil {
 		return nil, err
 	}
@@ -105,47 +105,79 @@ func (c *Client) several(ctx context.Context, ref Ref, idx v1.ImageIndex, platfo
 }
 
 const (
-	// maxNesting bounds indexes within indexes, maxIndexEntries what one holds, maxPlatforms the images opened at once.
+	// maxNesting bounds indexes within indexes, maxIndexEntries what all of one tree hold, maxPlatforms the images opened
+	// at once.
 	maxNesting      = 4
 	maxIndexEntries = 1000
 	maxPlatforms    = 64
 )
 
-// listIndex lists the platform images of an index and of the indexes in it. Entries that are no platform's image
-// (attestations, artifacts) are not listed.
-func (c *Client) listIndex(ctx context.Context, ref Ref, idx v1.ImageIndex, depth int) ([]PlatformImage, error) {
+// listing collects the platform images of an index and of the indexes in it. An index may name another any number of
+// times, and that one others: each is read once, and its images are listed where it comes first.
+type listing struct {
+	c         *Client
+	ref       Ref
+	platforms []v1.Platform
+	seen      map[v1.Hash]bool
+	// entries counts all that was listed, nameless the images opened for their platforms, chosen those asked for.
+	entries, nameless, chosen int
+	found                     []PlatformImage
+}
+
+// add lists an index. Entries that are no platform's image (attestations, artifacts) are passed over.
+func (l *listing) add(ctx context.Context, idx v1.ImageIndex, depth int) error {
 	manifest, err := idx.IndexManifest()
 	if err != nil {
-		return nil, &Error{Kind: ErrInvalid, Ref: ref.String(), What: "the index cannot be read: " + err.Error(), Cause: err}
+		return &Error{Kind: ErrInvalid, Ref: l.ref.String(), What: "the index cannot be read: " + err.Error(), Cause: err}
 	}
-	if depth > maxNesting || len(manifest.Manifests) > maxIndexEntries {
-		return nil, invalidError(ref.String(), "the index is nested too deep or has too many entries")
+	if l.entries += len(manifest.Manifests); depth > maxNesting || l.entries > maxIndexEntries {
+		return invalidError(l.ref.String(), "the index is nested too deep or has too many entries")
 	}
-	var found []PlatformImage
 	for _, entry := range manifest.Manifests {
 		switch {
 		case entry.MediaType.IsIndex():
+			if l.seen[entry.Digest] {
+				continue
+			}
+			l.seen[entry.Digest] = true
 			child, err := idx.ImageIndex(entry.Digest)
 			if err != nil {
-				return nil, c.sourceError(ctx, ref, err)
+				return l.c.sourceError(ctx, l.ref, err)
 			}
-			nested, err := c.listIndex(ctx, ref, child, depth+1)
-			if err != nil {
-				return nil, err
+			if err := l.add(ctx, child, depth+1); err != nil {
+				return err
 			}
-			found = append(found, nested...)
 		case isPlatformEntry(entry):
-			p := PlatformImage{Descriptor: entry, index: idx}
-			ok, err := c.findPlatform(ctx, ref, &p)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				found = append(found, p)
+			if err := l.addImage(ctx, PlatformImage{Descriptor: entry, index: idx}); err != nil {
+				return err
 			}
 		}
 	}
-	return found, nil
+	return nil
+}
+
+func (l *listing) addImage(ctx context.Context, p PlatformImage) error {
+	if p.Descriptor.Platform == nil {
+		if l.nameless++; l.nameless > maxPlatforms {
+			return invalidError(l.ref.String(), "more than %d of the index's entries name no platform", maxPlatforms)
+		}
+	}
+	ok, err := l.c.findPlatform(ctx, l.ref, &p)
+	if err != nil || !ok {
+		return err
+	}
+	l.found = append(l.found, p)
+	if wanted(p, l.platforms) {
+		if l.chosen++; l.chosen > maxPlatforms {
+			return usageError(l.ref.String(), fmt.Sprintf("more than %d images at once are too many", maxPlatforms), "choose with --platform")
+		}
+	}
+	return nil
+}
+
+// wanted tells whether an image is one of those asked for.
+func wanted(p PlatformImage, platforms []v1.Platform) bool {
+	return len(platforms) == 0 || slices.ContainsFunc(platforms, func(want v1.Platform) bool { return matches(want, p.Platform) })
 }
 
 // isPlatformEntry tells whether an index's entry may be a platform's image. BuildKit marks its attestations with an
@@ -189,7 +221,7 @@ func choose(ref Ref, found []PlatformImage, platforms []v1.Platform) ([]Platform
 	}
 	var chosen []PlatformImage
 	for _, p := range found {
-		if len(platforms) == 0 || slices.ContainsFunc(platforms, func(want v1.Platform) bool { return matches(want, p.Platform) }) {
+		if wanted(p, platforms) {
 			chosen = append(chosen, p)
 		}
 	}
@@ -201,9 +233,6 @@ func choose(ref Ref, found []PlatformImage, platforms []v1.Platform) ([]Platform
 			}
 			return nil, usageError(ref.String(), "no image for "+want.String(), "it has "+strings.Join(has, ", "))
 		}
-	}
-	if len(chosen) > maxPlatforms {
-		return nil, usageError(ref.String(), fmt.Sprintf("%d images at once are too many", len(chosen)), "choose with --platform")
 	}
 	return chosen, nil
 }

@@ -15,9 +15,14 @@
 // the same bytes, compressed or not, on every machine and whatever the number of cores.
 //
 // Nothing that a layer says is trusted: names that lead out of the root, absurd numbers and lengths are a
-// FormatError, bytes that are not those the image names a DigestError. Memory grows with the number of
-// entries, within Limits, and never with their content; a sparse file is not expanded. No file of a layer is
-// written to disk under a name of its own.
+// FormatError, bytes that are not those the image names a DigestError; whether they were seen before
+// makes no difference to that. Memory grows with the number of entries, within Limits, and never with their
+// content; a sparse file is not expanded. Each layer that is being read takes a few MiB beside its index, and
+// a zstd layer as much as its window: 64 MiB at most, more is a FormatError. How many are read at the same
+// time is up to the caller. No file of a layer is written to disk under a name of its own.
+//
+// A Store's directory is trusted: its files have a checksum against damage, none against forgery. So it has
+// to belong to the user, or to root, and be closed to the writing of others; OpenStore makes sure.
 //
 // All functions end soon after their context, and leave no goroutine and no temporary file behind.
 //

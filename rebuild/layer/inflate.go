@@ -3,6 +3,7 @@ package layer
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -19,8 +20,9 @@ const (
 	zstandard
 )
 
-// maxZstdWindow is what the zstd tool accepts without being told to take more.
-const maxZstdWindow = 128 << 20
+// maxZstdWindow bounds what a decoder holds of its output, in bytes. zstd's levels up to 19 want 8 MiB, its
+// highest, 22, 128 MiB for content as large as that; no tool that makes images goes beyond 8 MiB unasked.
+const maxZstdWindow = 64 << 20
 
 // sniff tells the compression (RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2).
 func sniff(r *bufio.Reader) compression {
@@ -42,6 +44,12 @@ type inflater struct {
 	src  *errReader
 	dec  io.Reader
 	end  func()
+}
+
+// notInflated passes on what it reads, whatever it begins with.
+func notInflated(r io.Reader) (*inflater, error) {
+	src := &errReader{r: r}
+	return &inflater{kind: uncompressed, src: src, dec: src, end: func() {}}, nil
 }
 
 func newInflater(r io.Reader) (*inflater, error) {
@@ -81,6 +89,9 @@ func (i *inflater) fail(err error) error {
 		return i.src.err
 	case i.kind == gzipped:
 		return problem("corrupt gzip stream: %v", err)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		// The latter is of a frame in a single segment, whose window is all of it.
+		return problem("a zstd stream with a window of more than %d MiB", maxZstdWindow>>20)
 	case i.kind == zstandard:
 		return problem("corrupt zstd stream: %v", err)
 	}

@@ -25,7 +25,9 @@ const headSize = 512
 
 // Limits bound what an archive may ask for. Zero fields have the defaults named.
 type Limits struct {
-	// Entries is the number of entries in one archive; 2 million.
+	// Size is the length in bytes of one uncompressed archive; 64 GiB. The holes of sparse files do not count.
+	Size int64
+	// Entries is the number of entries in one archive; 500 000, of some 300 bytes each beside their names.
 	Entries int
 	// Path is the length of a path or link target in bytes; 4096, as in Linux.
 	Path int
@@ -41,7 +43,9 @@ type Limits struct {
 const maxPath = 4096
 
 func (l Limits) withDefaults() Limits {
-	defaultTo(&l.Entries, 2_000_000)
+	defaultTo(&l.Size, 64<<30)
+	l.Size = min(l.Size, math.MaxInt64-1) // one more is read, to tell
+	defaultTo(&l.Entries, 500_000)
 	defaultTo(&l.Path, maxPath)
 	defaultTo(&l.Header, 4<<20)
 	defaultTo(&l.Names, 256<<20)
@@ -111,6 +115,10 @@ func Scan(ctx context.Context, r io.Reader, opts ScanOptions) (*Index, error) {
 		if err != nil {
 			return nil, err
 		}
+		// Judged by what the header announces, before anything of it is read.
+		if fr.body > opts.Limits.Size-s.f.pos {
+			return nil, s.f.fail(problem("more than %d bytes", opts.Limits.Size))
+		}
 		if fr.global() {
 			continue
 		}
@@ -124,8 +132,11 @@ func Scan(ctx context.Context, r io.Reader, opts ScanOptions) (*Index, error) {
 		x.Entries = append(x.Entries, e)
 	}
 	x.end = s.f.pos - int64(len(s.f.raw))
-	n, err := io.CopyBuffer(io.Discard, until(ctx, s.f.src), s.buf)
-	x.Size = s.f.pos + n
+	rest := io.LimitReader(until(ctx, s.f.src), opts.Limits.Size-s.f.pos+1)
+	n, err := io.CopyBuffer(onlyWriter{io.Discard}, rest, s.buf)
+	if x.Size = s.f.pos + n; err == nil && x.Size > opts.Limits.Size {
+		return nil, s.f.fail(problem("more than %d bytes", opts.Limits.Size))
+	}
 	return x, err
 }
 

@@ -253,7 +253,7 @@ func TestScanSparse(t *testing.T) {
 
 func TestScanRejects(t *testing.T) {
 	one := func(name string) []byte { return header(name, tar.TypeReg, 0, nil) }
-	small := Limits{Entries: 2, Path: 50, Header: 2048, Names: 100, Kept: 600}
+	small := Limits{Size: 20 << 10, Entries: 2, Path: 50, Header: 2048, Names: 100, Kept: 600}
 	long := strings.Repeat("n", 60)
 	tests := map[string]struct {
 		b    []byte
@@ -276,6 +276,8 @@ func TestScanRejects(t *testing.T) {
 		"endless headers":      {bytes.Repeat(append(header("x", tar.TypeXHeader, 512, nil), padded(record("k", strings.Repeat("v", 505)))...), 9), "longer than 2048"},
 		"many names":           {bytes.Join([][]byte{one(long[:49]), header("s", tar.TypeSymlink, 0, func(b []byte) { copy(b[157:], long[:50]) }), one("c")}, nil), "more than 100 bytes"},
 		"much content":         {append(header("big", tar.TypeReg, 1024, nil), make([]byte, 1024)...), "more than 600 bytes"},
+		"a huge file":          {header("huge", tar.TypeReg, 1<<30, nil), "more than 20480 bytes"},
+		"a long end":           {append(one("a"), make([]byte, 20<<10)...), "more than 20480 bytes"},
 		"a wrong checksum":     {bytes.Replace(one("a"), []byte("0000644"), []byte("0000645"), 1), "invalid tar header"},
 		"a cut header":         {one("a")[:300], "cut off"},
 		"cut content":          {append(header("a", tar.TypeReg, 1024, nil), 1, 2, 3), "cut off"},

@@ -51,8 +51,9 @@ type file interface {
 	Name() string
 }
 
-// OpenStore opens the store in dir and makes the directory if there is none. Temporary files that a killed
-// process left behind are removed.
+// OpenStore opens the store in dir and makes the directory if there is none, closed to other users. One in
+// which others may write is an error, for the store believes what it finds there. Temporary files that a
+// killed process left behind are removed.
 func OpenStore(dir string, opts StoreOptions) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -64,8 +65,11 @@ func OpenStore(dir string, opts StoreOptions) (*Store, error) {
 		loading: map[string]chan struct{}{}, loaded: map[string]*Index{},
 	}
 	runs := filepath.Join(dir, "run")
-	for _, d := range []string{s.dir, runs} {
+	for _, d := range []string{dir, s.dir, runs} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("opening the layer cache: %w", err)
+		}
+		if err := checkPrivate(d); err != nil {
 			return nil, fmt.Errorf("opening the layer cache: %w", err)
 		}
 	}

@@ -52,7 +52,7 @@ func (s *Store) Rewrite(ctx context.Context, l v1.Layer, x *Index, edits Edits) 
 	}
 	y := sc.index()
 	y.DiffID = diffID
-	if err := s.adopt(y, sc); err != nil {
+	if err := s.adopt(y, sc, identity{digest, diffID, out.n}); err != nil {
 		s.opts.Logger.Debug("leaving a rewritten layer out of the cache", "diffID", diffID.String(), "error", err)
 	}
 	return r, y, nil
@@ -88,13 +88,13 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // adopt puts the index of a rewritten layer into the cache as if the layer had been scanned. x itself stays
 // as it is: it has the content of every edit, which the cache need not keep.
-func (s *Store) adopt(x *Index, sc *script) error {
+func (s *Store) adopt(x *Index, sc *script, id identity) error {
 	for i := range sc.ops {
 		if o := &sc.ops[i]; o.order == inherits && o.entry.IsRegular() && o.entry.content == nil {
 			return fmt.Errorf("%s has content that was not kept under its former name: %w", o.entry.Path, ErrNotKept)
 		}
 	}
-	path := s.packPath(x.DiffID.String(), "layer:"+s.opts.KeepID)
+	path := s.layerPath(id)
 	t, err := s.temp()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -89,6 +90,9 @@ func zstdPack(t testing.TB, b []byte) []byte {
 
 func openStore(t testing.TB, dir string, opts StoreOptions) *Store {
 	t.Helper()
+	if err := os.Chmod(dir, 0o700); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	s, err := OpenStore(dir, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +208,7 @@ func TestStoreIndexTar(t *testing.T) {
 	dir, opened := t.TempDir(), 0
 	opener := func() (io.ReadCloser, error) {
 		opened++
-		return io.NopCloser(bytes.NewReader(gzipPack(t, plain))), nil
+		return io.NopCloser(bytes.NewReader(plain)), nil
 	}
 	for range 2 {
 		s := openStore(t, dir, StoreOptions{})
@@ -261,7 +265,14 @@ func TestStoreRewrite(t *testing.T) {
 				t.Errorf("DiffID %s, want %s", y.DiffID, want.DiffID)
 			}
 			other := openStore(t, dir, StoreOptions{Keep: keepTxt, KeepID: "txt"})
-			cached, err := other.Index(ctx, &blob{diffID: want.DiffID, open: func() io.ReadCloser { t.Error("not cached"); return nil }})
+			id, err := identify(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cached, err := other.Index(ctx, &blob{digest: id.digest, diffID: id.diffID, size: id.size, open: func() io.ReadCloser {
+				t.Error("not cached")
+				return io.NopCloser(strings.NewReader(""))
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,6 +21,7 @@ import (
 type stream struct {
 	layer   v1.Hash
 	diffID  v1.Hash      // what it has to be; zero takes any
+	max     int64        // bytes that it may have
 	givenUp func() error // why whoever asked for the stream no longer wants it, if so
 	sum     hash.Hash
 	kind    compression
@@ -34,19 +35,12 @@ type stream struct {
 
 // stream opens a layer, from the run's own copy of its blob if there is one.
 func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
-	digest, err := l.Digest()
+	id, err := identify(l)
 	if err != nil {
-		return nil, fmt.Errorf("reading a layer's digest: %w", err)
+		return nil, err
 	}
-	size, err := l.Size()
-	if err != nil {
-		return nil, fmt.Errorf("reading the size of layer %s: %w", digest, err)
-	}
-	diffID, err := l.DiffID()
-	if err != nil {
-		return nil, fmt.Errorf("reading the diffID of layer %s: %w", digest, err)
-	}
-	src := &verified{digest: digest, size: size, sum: sha256.New(), path: filepath.Join(s.run, "blob-"+digest.Hex)}
+	digest := id.digest
+	src := &verified{digest: digest, size: id.size, sum: sha256.New(), path: filepath.Join(s.run, "blob-"+digest.Hex)}
 	rc, err := open(src.path)
 	if errors.Is(err, os.ErrNotExist) {
 		if s.opts.KeepBlobs {
@@ -61,30 +55,32 @@ func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
 		return nil, fmt.Errorf("opening layer %s: %w", digest, err)
 	}
 	src.r = rc
-	st := &stream{layer: digest, diffID: diffID, blob: src.blob}
-	return st, st.start(ctx, s, rc, src)
+	st := &stream{layer: digest, diffID: id.diffID, blob: src.blob, max: s.opts.Limits.withDefaults().Size}
+	return st, st.start(ctx, s, rc, src, newInflater)
 }
 
 func open(path string) (io.ReadCloser, error) { return os.Open(path) }
 
-// openTar is a stream of any archive, of which no digest is known.
+// openTar is a stream of any uncompressed archive, of which no digest is known.
 func (s *Store) openTar(ctx context.Context, o Opener) (*stream, error) {
 	rc, err := o()
 	if err != nil {
 		return nil, err
 	}
-	st := &stream{}
-	return st, st.start(ctx, s, rc, rc)
+	st := &stream{max: s.tarLimits().Size}
+	return st, st.start(ctx, s, rc, rc, notInflated)
 }
 
 // start begins to inflate src, whose bytes come from rc.
-func (st *stream) start(ctx context.Context, s *Store, rc io.ReadCloser, src io.Reader) error {
+func (st *stream) start(
+	ctx context.Context, s *Store, rc io.ReadCloser, src io.Reader, inflate func(io.Reader) (*inflater, error),
+) error {
 	// A read that hangs ends only when what it reads from is closed.
 	st.closer = sync.OnceValue(rc.Close)
 	st.givenUp = ctx.Err
 	st.stop = context.AfterFunc(ctx, func() { _ = st.closer() })
 	st.sum = sha256.New()
-	in, err := newInflater(src)
+	in, err := inflate(src)
 	if err != nil {
 		err = st.fail(err)
 		_ = st.Close()
@@ -115,6 +111,9 @@ func (r *rest) Read(p []byte) (int, error) {
 func (st *stream) Read(p []byte) (int, error) {
 	n, err := st.a.Read(p)
 	st.n += int64(n)
+	if st.n > st.max {
+		return n, st.fail(problem("more than %d bytes", st.max))
+	}
 	if st.sum != nil {
 		st.sum.Write(p[:n])
 	}

@@ -46,9 +46,13 @@ func openCache(dir string, now time.Time) (*cache, error) {
 		return nil, errors.New("no cache directory given")
 	}
 	c := &cache{dir: dir}
-	for _, sub := range []string{blobDir, refDir, derivedDir, lockDir, tmpDir} {
-		// 0700: the derived files are trusted like the program itself.
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+	for _, sub := range []string{"", blobDir, refDir, derivedDir, lockDir, tmpDir} {
+		d := filepath.Join(dir, sub)
+		// 0700 and checked: the derived files are trusted like the program itself.
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, c.fail(err)
+		}
+		if err := checkPrivate(d); err != nil {
 			return nil, c.fail(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 func TestDamagedBlobIsFetchedAgain(t *testing.T) {
 	url, requests := server(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content) })
-	c := newClient(t, t.TempDir())
+	c := newClient(t, cacheDir(t))
 	a := artifact(url+"/a", content)
 	for i, damage := range []string{"", "short", "A package file"} {
 		if damage != "" {
@@ -71,7 +71,7 @@ func TestLatest(t *testing.T) {
 		send(w, text)
 	})
 	date := now().Format(http.TimeFormat)
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	steps := []struct {
 		name, text, etag, asked string
 		before                  func()
@@ -126,14 +126,14 @@ func damageAll(t *testing.T, dir string) {
 
 func TestLatestTooLarge(t *testing.T) {
 	url, _ := server(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, strings.Repeat("x", 101)) })
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	_, err := newClient(t, dir).Latest(t.Context(), url, 100)
 	wantKind(t, err, pkgrepo.ErrVerification)
 	wantClean(t, dir)
 }
 
 func TestDerived(t *testing.T) {
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	key := artifact("", content).SHA256
 	var computed atomic.Int64
 	get := func() string {
@@ -181,7 +181,7 @@ func TestDerived(t *testing.T) {
 }
 
 func TestStaleTemporaryFiles(t *testing.T) {
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	newClient(t, dir)
 	for name, age := range map[string]time.Duration{"old": 25 * time.Hour, "young": time.Hour} {
 		p := filepath.Join(dir, "tmp", name)

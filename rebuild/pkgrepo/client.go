@@ -15,7 +15,8 @@ import (
 
 // Options configure a Client. Dir and Now are required; every other field has a useful zero value.
 type Options struct {
-	// Dir is the cache directory; it is created where missing. Any number of processes may share it.
+	// Dir is the cache directory; it is created where missing, for the user alone. One that is there must be
+	// the user's own or root's, and not writable for group or others. Any number of processes may share it.
 	Dir string
 	// Now is the clock, for a Retry-After that names a date and for the age of temporary files.
 	Now func() time.Time
@@ -31,7 +32,8 @@ type Options struct {
 	Tries int
 	// Wait is the pause before the second try; it doubles from there. 0 stands for 500 ms.
 	Wait time.Duration
-	// Stall is how long a peer may send nothing, from the connect to the last byte; 0 stands for 30 s.
+	// Stall is how long a peer may send nothing, from the connect to the last byte; 0 stands for 30 s. In any
+	// two of these a file that is under way must bring 512 bytes per second: 30 KiB in a minute.
 	Stall time.Duration
 }
 

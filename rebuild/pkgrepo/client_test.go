@@ -30,6 +30,12 @@ func artifact(url, text string) pkgrepo.Artifact {
 
 func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
+// cacheDir is where a cache can be made: the directories of tests themselves are as open as the umask allows.
+func cacheDir(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "cache")
+}
+
 // newClient returns a client that is quick to give up.
 func newClient(t *testing.T, dir string, change ...func(*pkgrepo.Options)) *pkgrepo.Client {
 	t.Helper()
@@ -80,7 +86,7 @@ func TestFetch(t *testing.T) {
 		}
 		send(w, content+r.URL.Path)
 	})
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	var artifacts []pkgrepo.Artifact
 	for i := range 20 {
 		p := fmt.Sprintf("/%d.deb", i)
@@ -191,7 +197,21 @@ var fetchFailures = []struct {
 	}, {
 		name:  "too small",
 		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, content[1:]) },
-		kind:  pkgrepo.ErrVerification, text: "size is 13, its index declares 14", requests: 1,
+		kind:  pkgrepo.ErrVerification, text: "size is 13, its index declares 14", requests: 3,
+	}, {
+		name: "cut off without an announced length, then there",
+		serve: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			if n > 1 {
+				send(w, content)
+				return
+			}
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n"+content[:5])
+				_ = conn.Close()
+			}
+		},
+		requests: 2,
 	}, {
 		name:  "other content",
 		serve: func(_ int64, w http.ResponseWriter, _ *http.Request) { send(w, "A"+content[1:]) },
@@ -231,7 +251,7 @@ func TestFetchFailures(t *testing.T) {
 	for _, tt := range fetchFailures {
 		t.Run(tt.name, func(t *testing.T) {
 			url, requests := server(t, tt.serve)
-			dir := t.TempDir()
+			dir := cacheDir(t)
 			a := artifact(url+"/a.deb", content)
 			paths, err := newClient(t, dir).Fetch(t.Context(), []pkgrepo.Artifact{a}, 1)
 			if got := requests.Load(); got != tt.requests {
@@ -274,7 +294,7 @@ func TestFetchMissingSome(t *testing.T) {
 		}
 	})
 	gone := artifact(url+"/gone.deb", "something else")
-	paths, err := newClient(t, t.TempDir()).Fetch(t.Context(), []pkgrepo.Artifact{gone, artifact(url+"/a.deb", content)}, 2)
+	paths, err := newClient(t, cacheDir(t)).Fetch(t.Context(), []pkgrepo.Artifact{gone, artifact(url+"/a.deb", content)}, 2)
 	var missing *pkgrepo.MissingError
 	if !errors.As(err, &missing) || len(missing.Artifacts) != 1 || missing.Artifacts[0] != gone {
 		t.Fatalf("error is %v, want a MissingError for %s", err, gone.URL)
@@ -295,7 +315,7 @@ func TestFetchStalled(t *testing.T) {
 				}
 				<-r.Context().Done()
 			})
-			dir := t.TempDir()
+			dir := cacheDir(t)
 			c := newClient(t, dir, func(o *pkgrepo.Options) { o.Stall, o.Tries = 50*time.Millisecond, 2 })
 			_, err := c.Fetch(t.Context(), []pkgrepo.Artifact{artifact(url+"/a", content)}, 1)
 			wantKind(t, err, pkgrepo.ErrUnreachable)
@@ -307,13 +327,50 @@ func TestFetchStalled(t *testing.T) {
 	}
 }
 
+// TestFetchTrickles has a server that never goes silent and never gets there either.
+func TestFetchTrickles(t *testing.T) {
+	url, requests := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000000")
+		for r.Context().Err() == nil {
+			send(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	dir := cacheDir(t)
+	c := newClient(t, dir, func(o *pkgrepo.Options) { o.Stall, o.Tries = 500*time.Millisecond, 2 })
+	_, err := c.Fetch(t.Context(), []pkgrepo.Artifact{artifact(url+"/a", strings.Repeat("x", 1_000_000))}, 1)
+	wantKind(t, err, pkgrepo.ErrUnreachable)
+	if err == nil || !strings.Contains(err.Error(), "bytes in 1s") || requests.Load() != 2 {
+		t.Errorf("after %d requests: %v", requests.Load(), err)
+	}
+	wantClean(t, dir)
+}
+
+// TestFetchSlowly has a server that is slow, but gets there: over several windows of the watchdog.
+func TestFetchSlowly(t *testing.T) {
+	const pieces, size = 30, 1000
+	url, requests := server(t, func(_ int64, w http.ResponseWriter, _ *http.Request) {
+		for range pieces {
+			send(w, strings.Repeat("x", size))
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	c := newClient(t, cacheDir(t), func(o *pkgrepo.Options) { o.Stall = 100 * time.Millisecond })
+	_, err := c.Fetch(t.Context(), []pkgrepo.Artifact{artifact(url+"/a", strings.Repeat("x", pieces*size))}, 1)
+	if err != nil || requests.Load() != 1 {
+		t.Errorf("after %d requests: %v", requests.Load(), err)
+	}
+}
+
 func TestFetchCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url, _ := server(t, func(_ int64, _ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	_, err := newClient(t, dir).Fetch(ctx, []pkgrepo.Artifact{artifact(url+"/a", content)}, 1)
 	if !errors.Is(err, context.Canceled) || errors.Is(err, pkgrepo.ErrUnreachable) {
 		t.Errorf("error is %v: an interrupt is no fault of the server", err)
@@ -324,7 +381,7 @@ func TestFetchCancelled(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close()
-	_, err := newClient(t, t.TempDir()).Latest(t.Context(), strings.Replace(s.URL, "http://", "http://user:secret@", 1)+"/InRelease", 100)
+	_, err := newClient(t, cacheDir(t)).Latest(t.Context(), strings.Replace(s.URL, "http://", "http://user:secret@", 1)+"/InRelease", 100)
 	wantKind(t, err, pkgrepo.ErrUnreachable)
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the error tells the password: %v", err)
@@ -350,7 +407,7 @@ func TestPerHost(t *testing.T) {
 		p := fmt.Sprintf("/%d", i)
 		artifacts = append(artifacts, artifact(url+p, p))
 	}
-	c := newClient(t, t.TempDir(), func(o *pkgrepo.Options) { o.PerHost = 3 })
+	c := newClient(t, cacheDir(t), func(o *pkgrepo.Options) { o.PerHost = 3 })
 	if _, err := c.Fetch(t.Context(), artifacts, 12); err != nil {
 		t.Fatal(err)
 	}
@@ -374,12 +431,12 @@ func TestPrivateCA(t *testing.T) {
 	pool.AddCert(s.Certificate())
 	trusting := func(o *pkgrepo.Options) { o.Transport = pkgrepo.NewTransport(&tls.Config{RootCAs: pool}) }
 
-	if _, err := newClient(t, t.TempDir(), trusting).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/a", content)}, 1); err != nil {
+	if _, err := newClient(t, cacheDir(t), trusting).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/a", content)}, 1); err != nil {
 		t.Errorf("with the authority: %v", err)
 	}
-	_, err := newClient(t, t.TempDir()).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/a", content)}, 1)
+	_, err := newClient(t, cacheDir(t)).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/a", content)}, 1)
 	wantKind(t, err, pkgrepo.ErrUnreachable)
-	_, err = newClient(t, t.TempDir(), trusting).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/plain", content)}, 1)
+	_, err = newClient(t, cacheDir(t), trusting).Fetch(t.Context(), []pkgrepo.Artifact{artifact(s.URL+"/plain", content)}, 1)
 	wantKind(t, err, pkgrepo.ErrUnreachable)
 	if err == nil || !strings.Contains(err.Error(), "redirect from https") {
 		t.Errorf("https to http: %v", err)
@@ -391,7 +448,7 @@ func TestLocalFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(src, "a b.deb"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir := cacheDir(t)
 	c := newClient(t, dir)
 	paths, err := c.Fetch(t.Context(), []pkgrepo.Artifact{artifact("file://"+src+"/a%20b.deb", content)}, 1)
 	if err != nil {
@@ -414,7 +471,7 @@ func TestLocalFiles(t *testing.T) {
 }
 
 func TestMalformedURL(t *testing.T) {
-	_, err := newClient(t, t.TempDir()).Latest(t.Context(), "http://user:secret@host:port/", 100)
+	_, err := newClient(t, cacheDir(t)).Latest(t.Context(), "http://user:secret@host:port/", 100)
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("error is %v", err)
 	}

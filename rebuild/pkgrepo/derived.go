@@ -12,7 +12,8 @@ import (
 
 // Derived returns a file that is computed from verified content, and computes it where the cache has none:
 // a decoded, reduced copy of an index. kind names the computation and its version, key the input (its
-// SHA-256). compute runs in one process at a time and must write the same bytes for the same key.
+// SHA-256). compute runs in one process at a time and must write the same bytes for the same kind and key
+// whoever asks: it must read no other input than the one that has this digest, and fail where it cannot get it.
 //
 // What compute wrote is trusted as much as the cache directory is; the seal on it finds damage, not malice.
 func (c *Client) Derived(ctx context.Context, kind string, key [sha256.Size]byte, compute func(w io.Writer) error) (*Sealed, error) {

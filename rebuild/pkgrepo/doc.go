@@ -36,6 +36,5 @@
 // system on which they do not work costs time and not correctness.
 //
 // The derived files are the exception: their digest is the input's, and what is in them is believed. They are
-// sealed against damage, and the cache directory is closed to other users; who can write to it could as well
-// replace the program.
+// sealed against damage, and New refuses a cache directory that another user but root owns or can write to.
 package pkgrepo

@@ -52,13 +52,13 @@ func (e *MissingError) Error() string {
 // Unwrap makes it an ErrNotFound.
 func (e *MissingError) Unwrap() error { return ErrNotFound }
 
-// CacheError is a failure to write below the cache directory: no space, no permission.
+// CacheError is a failure to use the cache directory: no space, no permission, or others may write to it.
 type CacheError struct {
 	// Dir is the cache directory.
 	Dir string
 	Err error
 }
 
-func (e *CacheError) Error() string { return fmt.Sprintf("writing to the cache %s: %v", e.Dir, e.Err) }
+func (e *CacheError) Error() string { return fmt.Sprintf("using the cache %s: %v", e.Dir, e.Err) }
 
 func (e *CacheError) Unwrap() error { return e.Err }

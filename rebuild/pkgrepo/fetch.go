@@ -97,9 +97,19 @@ func copyExactly(w io.Writer, r io.Reader, a Artifact) error {
 	case n > a.Size:
 		return &Error{ErrVerification, redact(a.URL), fmt.Errorf("larger than the %d bytes its index declares", a.Size)}
 	case n < a.Size:
-		return &Error{ErrVerification, redact(a.URL), fmt.Errorf("size is %d, its index declares %d", n, a.Size)}
+		return &shortError{n, a.Size}
 	case [sha256.Size]byte(h.Sum(nil)) != a.SHA256:
 		return &Error{ErrVerification, redact(a.URL), fmt.Errorf("SHA-256 is %x, its index declares %x", h.Sum(nil), a.SHA256)}
 	}
 	return nil
 }
+
+// shortError says that a file ended early, as one does whose transfer broke where the server announced no
+// length: it is worth another try. A file that stays too short is not what its index declares.
+type shortError struct{ got, want int64 }
+
+func (e *shortError) Error() string {
+	return fmt.Sprintf("size is %d, its index declares %d", e.got, e.want)
+}
+
+func (e *shortError) Unwrap() error { return io.ErrUnexpectedEOF }

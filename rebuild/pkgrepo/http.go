@@ -126,6 +126,7 @@ func asError(u *url.URL, err error) error {
 		status *statusError
 		known  *Error
 		cache  *CacheError
+		short  *shortError
 		wire   *url.Error
 	)
 	switch {
@@ -133,21 +134,16 @@ func asError(u *url.URL, err error) error {
 		return err
 	case errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusGone):
 		return &Error{ErrNotFound, u.Redacted(), err}
+	case errors.As(err, &short):
+		return &Error{ErrVerification, u.Redacted(), err}
 	case errors.As(err, &wire):
 		err = wire.Err // without the method and URL, which Error repeats
 	}
 	return &Error{ErrUnreachable, u.Redacted(), err}
 }
 
-// stalledError says that the peer went silent.
-type stalledError time.Duration
-
-func (e stalledError) Error() string {
-	return fmt.Sprintf("the server sent nothing for %s", time.Duration(e))
-}
-
 // try makes one request. A watchdog cancels it when no byte arrives for a while, which covers the connect,
-// the TLS handshake, the header and the body alike, whatever the transport.
+// the TLS handshake, the header and the body alike, whatever the transport, and when the body trickles.
 func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 	release, err := c.hosts.acquire(ctx, u.Host)
 	if err != nil {
@@ -156,8 +152,8 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(c.stall, func() { cancel(stalledError(c.stall)) })
-	defer watchdog.Stop()
+	watchdog := newWatchdog(c.stall, cancel)
+	defer watchdog.stop()
 
 	hr, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -178,7 +174,8 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 	if resp.StatusCode != http.StatusOK && (resp.StatusCode != http.StatusNotModified || !conditional) {
 		return c.status(resp)
 	}
-	body := &watchedReader{r: resp.Body, n: req.counter, alive: func() { watchdog.Reset(c.stall) }}
+	go watchdog.pace()
+	body := &watchedReader{r: resp.Body, n: req.counter, arrived: watchdog.arrived}
 	return causeOf(ctx, req.take(&response{resp.StatusCode, resp.Header, body}))
 }
 
@@ -204,21 +201,6 @@ func (c *Client) status(resp *http.Response) error {
 	return e
 }
 
-type watchedReader struct {
-	r     io.Reader
-	n     *atomic.Int64
-	alive func()
-}
-
-func (w *watchedReader) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
-	if n > 0 {
-		w.n.Add(int64(n))
-		w.alive()
-	}
-	return n, err
-}
-
 // getFile answers a request out of the local file system. Only regular files are opened: a FIFO or a
 // device would block.
 func (c *Client) getFile(u *url.URL, req request) error {
@@ -240,6 +222,6 @@ func (c *Client) getFile(u *url.URL, req request) error {
 		return &Error{ErrUnreachable, u.Redacted(), err}
 	}
 	defer f.Close() //nolint:errcheck // only read
-	body := &watchedReader{r: f, n: req.counter, alive: func() {}}
+	body := &watchedReader{r: f, n: req.counter, arrived: func(int) {}}
 	return asError(u, req.take(&response{status: http.StatusOK, header: http.Header{}, body: body}))
 }

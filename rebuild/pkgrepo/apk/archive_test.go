@@ -34,7 +34,7 @@ func clock() time.Time { return now }
 
 func newClient(t testing.TB) *pkgrepo.Client {
 	t.Helper()
-	c, err := pkgrepo.New(pkgrepo.Options{Dir: t.TempDir(), Now: clock})
+	c, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(t.TempDir(), "cache"), Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

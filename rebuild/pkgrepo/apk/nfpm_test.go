@@ -2,7 +2,6 @@ package apk
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -56,11 +55,7 @@ func (memoryIndexer) IndexTar(ctx context.Context, _ string, open layer.Opener) 
 		return nil, err
 	}
 	defer r.Close()
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return layer.Scan(ctx, z, layer.ScanOptions{Keep: layer.KeepAll})
+	return layer.Scan(ctx, r, layer.ScanOptions{Keep: layer.KeepAll})
 }
 
 // A repository of packages that nfpm built and signed, from the index to the opened package.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -58,7 +59,7 @@ func openOnce(b *testing.B, root fstest.MapFS, cache string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, err := pkgrepo.New(pkgrepo.Options{Dir: cache, Now: time.Now})
+	client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(cache, "cache"), Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}

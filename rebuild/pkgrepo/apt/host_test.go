@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestHostCandidates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := pkgrepo.New(pkgrepo.Options{Dir: t.TempDir(), Now: time.Now})
+	client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(t.TempDir(), "cache"), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,14 @@ import (
 )
 
 // An index is read by way of a table: the same file, reduced to the fields that are read, with Package
-// first in every stanza, compressed with zstd. It is derived once from the index and kept under its digest.
+// first in every stanza, compressed with zstd. It is derived once from the index and kept under the digest of
+// the very file it was made from, and under the way that file was decoded: all repositories share the tables,
+// and what one of them declares must not decide what another one's file holds.
 // Bookworm's main takes a second to decode from xz, a third of one from gzip, and a twentieth as a table.
 
-// tableKind names the table's format in the cache; a change of the format needs a new number.
-const tableKind = "apt-1"
+// tableKind names the table's format in the cache, before the extension of what it was made from. A change of
+// the format needs a new number.
+const tableKind = "apt-2"
 
 // maxIndex bounds an index, unpacked. Debian's main has 50 MB, Ubuntu's universe 75.
 const maxIndex = 2 << 30
@@ -80,22 +83,27 @@ func (r *releaseFile) offers(path string) []offer {
 	return out
 }
 
-// table opens the table of an index. offers must not be empty.
+// table opens the table of an index, made from the first of its forms that is there. offers must not be empty.
 func (o *opener) table(ctx context.Context, s *suite, offers []offer) (*pkgrepo.Sealed, error) {
-	return o.Client.Derived(ctx, tableKind, offers[0].sha256, func(w io.Writer) error {
-		for i, of := range offers {
-			file, err := o.fetchIndex(ctx, s, of)
-			// Release files declare forms that are not there, the unpacked one as a rule.
-			if errors.Is(err, pkgrepo.ErrNotFound) && i < len(offers)-1 {
-				continue
-			}
-			if err != nil {
-				return gone(err)
-			}
-			if err := writeTable(w, file, of); err != nil {
-				return fmt.Errorf("reading the index %s: %w", s.base+of.path, err)
-			}
-			return nil
+	for _, of := range offers[:len(offers)-1] {
+		// Release files declare forms that are not there, the unpacked one as a rule.
+		if t, err := o.tableOf(ctx, s, of); !errors.Is(err, pkgrepo.ErrNotFound) {
+			return t, err
+		}
+	}
+	t, err := o.tableOf(ctx, s, offers[len(offers)-1])
+	return t, gone(err)
+}
+
+// tableOf opens the table of one form of an index.
+func (o *opener) tableOf(ctx context.Context, s *suite, of offer) (*pkgrepo.Sealed, error) {
+	return o.Client.Derived(ctx, tableKind+of.extension, of.sha256, func(w io.Writer) error {
+		file, err := o.fetchIndex(ctx, s, of)
+		if err != nil {
+			return err
+		}
+		if err := writeTable(w, file, of); err != nil {
+			return fmt.Errorf("reading the index %s: %w", s.base+of.path, err)
 		}
 		return nil
 	})

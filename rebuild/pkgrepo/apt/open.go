@@ -194,11 +194,11 @@ func (o *opener) suite(ctx context.Context, s Source) (*suite, error) {
 	out := &suite{source: s, base: s.base()}
 	url := out.base + "InRelease"
 	data, err := o.latest(ctx, url)
-	var text, signedBytes []byte
+	var text []byte
 	var signature io.Reader
 	switch {
 	case err == nil:
-		if text, signedBytes, signature, err = splitInline(data); err != nil {
+		if text, signature, err = splitInline(data); err != nil {
 			return nil, unverified(url, err)
 		}
 	case errors.Is(err, pkgrepo.ErrNotFound):
@@ -206,11 +206,11 @@ func (o *opener) suite(ctx context.Context, s Source) (*suite, error) {
 		if data, signature, err = o.detached(ctx, out.base); err != nil {
 			return nil, o.whyNone(s, err)
 		}
-		text, signedBytes = data, data
+		text = data
 	default:
 		return nil, err
 	}
-	signer, err := keys.verify(signedBytes, signature, o.Now())
+	signer, err := keys.verify(text, signature, o.Now())
 	if err != nil {
 		return nil, unverified(url, err)
 	}

@@ -156,13 +156,27 @@ func (r *releaseFile) checkSuite(s Source) (problem string, fatal bool) {
 	if s.Flat() || (r.suite == "" && r.codename == "") {
 		return "", false
 	}
-	// "buster/updates" was the old name of a security suite.
-	asked := strings.TrimSuffix(s.Suite, "/updates")
-	if asked == r.suite || asked == r.codename || s.Suite == r.suite || s.Suite == r.codename {
+	if r.named(s.Suite) {
 		return "", false
 	}
-	return fmt.Sprintf("asked for the suite %q, got %q (%q)", s.Suite, r.suite, r.codename),
+	return fmt.Sprintf("asked for the suite %q, got %q (%q, %s)", s.Suite, r.suite, r.codename, r.label),
 		r.origin == "Debian" || r.origin == "Ubuntu"
+}
+
+// named tells whether the directory below dists/ can be this file's.
+func (r *releaseFile) named(dir string) bool {
+	// "buster/updates" was the old name of a security suite, whose codename is the release's.
+	base, old := strings.CutSuffix(dir, "/updates")
+	switch r.origin {
+	case "Ubuntu":
+		// All pockets of a release have one codename.
+		return dir == r.suite
+	case "Debian":
+		if security := r.security(); old && !security || security && !old && !strings.HasSuffix(dir, "-security") {
+			return false
+		}
+	}
+	return base == r.suite || base == r.codename || dir == r.suite || dir == r.codename
 }
 
 // supports tells whether the repository says to have packages of an architecture.

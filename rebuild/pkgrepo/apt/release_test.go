@@ -64,21 +64,28 @@ func TestPockets(t *testing.T) {
 
 func TestCheckSuite(t *testing.T) {
 	tests := []struct {
-		asked, origin, suite, codename string
-		problem, fatal                 bool
+		asked, origin, label, suite, codename string
+		problem, fatal                        bool
 	}{
-		{"bookworm", "Debian", "oldstable", "bookworm", false, false},
-		{"oldstable", "Debian", "oldstable", "bookworm", false, false},
-		{"buster/updates", "Debian", "oldoldstable", "buster", false, false},
-		{"noble-updates", "Ubuntu", "noble-updates", "noble", false, false},
-		{"bookworm-security", "Debian", "oldstable", "bookworm", true, true},
-		{"noble-security", "Ubuntu", "noble-updates", "noble", true, true},
-		{"stable", "Vendor", "main", "", true, false},
-		{"stable", "Vendor", "", "", false, false},
-		{"./", "Debian", "x", "y", false, false},
+		{"bookworm", "Debian", "Debian", "oldstable", "bookworm", false, false},
+		{"oldstable", "Debian", "Debian", "oldstable", "bookworm", false, false},
+		{"bookworm-security", "Debian", "Debian-Security", "oldstable-security", "bookworm-security", false, false},
+		{"oldstable-security", "Debian", "Debian-Security", "oldstable-security", "bookworm-security", false, false},
+		{"buster/updates", "Debian", "Debian-Security", "oldoldstable", "buster", false, false},
+		{"buster/updates", "Debian", "Debian", "oldoldstable", "buster", true, true},
+		{"buster", "Debian", "Debian-Security", "oldoldstable", "buster", true, true},
+		{"bookworm-security", "Debian", "Debian", "oldstable", "bookworm", true, true},
+		{"noble", "Ubuntu", "Ubuntu", "noble", "noble", false, false},
+		{"noble-updates", "Ubuntu", "Ubuntu", "noble-updates", "noble", false, false},
+		{"noble-security", "Ubuntu", "Ubuntu", "noble-updates", "noble", true, true},
+		{"noble", "Ubuntu", "Ubuntu", "noble-proposed", "noble", true, true},
+		{"stable", "Vendor", "Vendor", "main", "", true, false},
+		{"noble", "Vendor", "Vendor", "any", "noble", false, false},
+		{"stable", "Vendor", "Vendor", "", "", false, false},
+		{"./", "Debian", "Debian", "x", "y", false, false},
 	}
 	for _, tt := range tests {
-		r := &releaseFile{origin: tt.origin, suite: tt.suite, codename: tt.codename}
+		r := &releaseFile{origin: tt.origin, label: tt.label, suite: tt.suite, codename: tt.codename}
 		if problem, fatal := r.checkSuite(Source{Suite: tt.asked}); (problem != "") != tt.problem || fatal != tt.fatal {
 			t.Errorf("%+v: %q, %t", tt, problem, fatal)
 		}

@@ -20,20 +20,20 @@ import (
 var clearsignStart = []byte("-----BEGIN PGP SIGNED MESSAGE-----\n")
 
 // splitInline takes an InRelease file apart. The message must be all there is: text before or after it, which
-// other parsers have taken for signed, is refused, and the text returned is exactly what the signature
-// covers (RFC 9580, section 7).
-func splitInline(data []byte) (text, signedBytes []byte, signature io.Reader, err error) {
+// other parsers have taken for signed, is refused. The text returned is what the signature covers, in canonical
+// form (RFC 9580, section 7): without dash escapes and trailing white space, the lines ended by CR LF.
+func splitInline(data []byte) (text []byte, signature io.Reader, err error) {
 	if !bytes.HasPrefix(data, clearsignStart) {
-		return nil, nil, nil, errors.New("it does not start with a clear-signed message")
+		return nil, nil, errors.New("it does not start with a clear-signed message")
 	}
 	block, rest := clearsign.Decode(data)
 	if block == nil {
-		return nil, nil, nil, errors.New("its clear-signed message is malformed or cut off")
+		return nil, nil, errors.New("its clear-signed message is malformed or cut off")
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, nil, nil, errors.New("there is text after its clear-signed message")
+		return nil, nil, errors.New("there is text after its clear-signed message")
 	}
-	return block.Plaintext, block.Bytes, block.ArmoredSignature.Body, nil
+	return block.Bytes, block.ArmoredSignature.Body, nil
 }
 
 // detachedSignature opens a Release.gpg, armored or binary.

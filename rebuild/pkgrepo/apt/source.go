@@ -24,7 +24,8 @@ type Source struct {
 	Architectures []string
 	// SignedBy restricts the keys that may have signed it.
 	SignedBy SignedBy
-	// IgnoreValidUntil is set by Check-Valid-Until: no; IgnoreDate, by Check-Date: no, implies it.
+	// IgnoreValidUntil is set by Check-Valid-Until: no; IgnoreDate, by Check-Date: no, implies it. An image's own
+	// configuration sets them for snapshot.debian.org and snapshot.ubuntu.com only.
 	IgnoreValidUntil, IgnoreDate bool
 	// NoByHash is set by By-Hash: no.
 	NoByHash bool
@@ -54,8 +55,9 @@ func (s Source) base() string {
 	return s.URI + "/dists/" + s.Suite + "/"
 }
 
-// SignedBy says which keys may have signed a repository. Its zero value stands for every key that the
-// image trusts (etc/apt/trusted.gpg and trusted.gpg.d).
+// SignedBy says which keys may have signed a repository. Its zero value stands for every key of the image's
+// etc/apt/trusted.gpg and trusted.gpg.d and, which apt does not add by itself, of the keyrings that the packages
+// debian-archive-keyring and ubuntu-keyring install below usr/share/keyrings.
 type SignedBy struct {
 	// Files are keyrings, as paths in the image.
 	Files []string

@@ -22,7 +22,8 @@ type Configured struct {
 // Without overrides these are the enabled sources of etc/apt/sources.list and sources.list.d, in both
 // formats; an image that has none gets the defaults of its distribution (see Defaults), said in a note.
 // Repositories that only exist on the machine that built the image (cdrom:, file:, copy:) are noted and
-// left out: file: would name a path of this host. deb-src is ignored.
+// left out: file: would name a path of this host. deb-src is ignored. Check-Valid-Until: no and Check-Date: no
+// are followed for snapshot.debian.org and snapshot.ubuntu.com only, and noted either way.
 //
 // Each override takes the place of all that. It is one of
 //   - a line in the one-line format: "deb [signed-by=…] http://… bookworm main";
@@ -214,9 +215,11 @@ func (p *sourceParser) add(kind string, e entry) error {
 		if !ok {
 			continue
 		}
+		s := proto
+		s.URI = uri
+		p.freshness(e, &s)
 		for _, suite := range e.suites {
-			s := proto
-			s.URI, s.Suite = uri, strings.ReplaceAll(suite, "$(ARCH)", p.arch)
+			s.Suite = strings.ReplaceAll(suite, "$(ARCH)", p.arch)
 			if err := checkSuite(e, s); err != nil {
 				return err
 			}
@@ -259,8 +262,6 @@ func (p *sourceParser) prototype(e entry) (Source, error) {
 		return s, e.errorf("%s", problem)
 	}
 	s.SignedBy = signedBy
-	s.IgnoreDate = !parseBool(opt["check-date"], true)
-	s.IgnoreValidUntil = s.IgnoreDate || !parseBool(opt["check-valid-until"], true)
 	s.NoByHash = !parseBool(opt["by-hash"], true)
 	for _, insecure := range []string{"trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure"} {
 		if parseBool(opt[insecure], false) {
@@ -275,6 +276,38 @@ func (p *sourceParser) prototype(e entry) (Source, error) {
 		return s, e.errorf("more than %d components, architectures or keyrings", maxWords)
 	}
 	return s, nil
+}
+
+// freshness applies check-date and check-valid-until. An image may not switch them off for a mirror, which could
+// then hide every update for good; a snapshot is out of date by its nature.
+func (p *sourceParser) freshness(e entry, s *Source) {
+	var off []string
+	for _, name := range []string{"check-date", "check-valid-until"} {
+		if !parseBool(e.options[name], true) {
+			off = append(off, name)
+		}
+	}
+	if len(off) == 0 {
+		return
+	}
+	what := strings.Join(off, "=no, ") + "=no"
+	switch {
+	case p.trusted:
+	case isSnapshot(s.URI):
+		p.notef("%s: %s: how old %s is does not count", e.from(), what, s.URI)
+	default:
+		p.notef("%s: %s is not honoured for %s, which is no snapshot: name it with %s if it is to be used although out of date",
+			e.from(), what, s.URI, overrideFlag)
+		return
+	}
+	s.IgnoreDate = slices.Contains(off, "check-date")
+	s.IgnoreValidUntil = true
+}
+
+// isSnapshot tells whether a repository is at one of the distributions' own snapshot services.
+func isSnapshot(uri string) bool {
+	u, err := url.Parse(uri)
+	return err == nil && (u.Host == "snapshot.debian.org" || u.Host == "snapshot.ubuntu.com")
 }
 
 // architectures applies arch, arch+ and arch-. The result is empty where the image's own remain.

@@ -49,11 +49,11 @@ var sourcesTests = []struct {
 	},
 	{
 		name:  "options",
-		files: map[string]string{one: "deb [ arch=amd64,i386 signed-by=/usr/share/keyrings/a.gpg," + fpr + "! by-hash=no check-valid-until=no] " + deb + " bookworm main"},
+		files: map[string]string{one: "deb [ arch=amd64,i386 signed-by=/usr/share/keyrings/a.gpg," + fpr + "! by-hash=no] " + deb + " bookworm main"},
 		want: []apt.Source{with(source(deb, "bookworm", one+":1", "main"), func(s *apt.Source) {
 			s.Architectures = []string{"amd64", "i386"}
 			s.SignedBy = apt.SignedBy{Files: []string{"/usr/share/keyrings/a.gpg"}, Fingerprints: []string{fpr + "!"}}
-			s.NoByHash, s.IgnoreValidUntil = true, true
+			s.NoByHash = true
 		})},
 	},
 	{
@@ -76,7 +76,6 @@ types: deb
 uris: http://flat.example
 suites: $(ARCH)/
 Architectures-Remove: i386
-Check-Date: no
 `},
 		want: []apt.Source{
 			with(source(deb, "bookworm", two+":2", "main"), debianKey),
@@ -84,7 +83,6 @@ Check-Date: no
 			with(source("https://mirror.example/debian", "bookworm", two+":2", "main"), debianKey),
 			with(source("https://mirror.example/debian", "bookworm-updates", two+":2", "main"), debianKey),
 			with(source("http://flat.example", "amd64/", two+":15"), func(s *apt.Source) {
-				s.IgnoreDate, s.IgnoreValidUntil = true, true
 				s.Architectures = []string{"amd64"}
 			}),
 		},
@@ -132,6 +130,38 @@ Check-Date: no
 	},
 	{name: "mirror", files: map[string]string{one: "\ndeb mirror://x.example/list bookworm main"}, problem: one + `:2: the access method "mirror" is not supported`},
 	{name: "tor", files: map[string]string{one: "deb tor+https://x.example bookworm main"}, problem: "not supported"},
+	{
+		name: "freshness of a mirror",
+		files: map[string]string{
+			one: "deb [check-valid-until=no] " + deb + " bookworm main\ndeb [check-valid-until=yes] http://x.example ./\n" +
+				"deb [check-date=no check-valid-until=no] http://snapshot.debian.org.evil.example y main",
+			two: "Types: deb\nURIs: http://z.example\nSuites: ./\nCheck-Date: no\n",
+		},
+		want: []apt.Source{
+			source(deb, "bookworm", one+":1", "main"), source("http://x.example", "./", one+":2"),
+			source("http://snapshot.debian.org.evil.example", "y", one+":3", "main"), source("http://z.example", "./", two+":1"),
+		},
+		notes: []string{
+			one + ":1: check-valid-until=no is not honoured for " + deb, one + ":3: check-date=no, check-valid-until=no is not honoured",
+			two + ":1: check-date=no is not honoured for http://z.example",
+		},
+	}, {
+		name: "freshness of a snapshot",
+		files: map[string]string{
+			one: "deb [check-valid-until=no] http://snapshot.debian.org/archive/debian/20260101T000000Z bookworm main\n" +
+				"deb [check-date=no] https://snapshot.ubuntu.com/ubuntu/20260101T000000Z noble main\n" +
+				"deb [snapshot=20260101T000000Z check-valid-until=no] " + deb + "-security bookworm-security main",
+		},
+		want: []apt.Source{
+			with(source("http://snapshot.debian.org/archive/debian/20260101T000000Z", "bookworm", one+":1", "main"), func(s *apt.Source) { s.IgnoreValidUntil = true }),
+			with(source("https://snapshot.ubuntu.com/ubuntu/20260101T000000Z", "noble", one+":2", "main"), func(s *apt.Source) {
+				s.IgnoreDate, s.IgnoreValidUntil = true, true
+			}),
+			with(source("https://snapshot.debian.org/archive/debian-security/20260101T000000Z", "bookworm-security", one+":3", "main"),
+				func(s *apt.Source) { s.IgnoreValidUntil = true }),
+		},
+		notes: []string{"check-valid-until=no: how old", "check-date=no: how old", "check-valid-until=no: how old"},
+	},
 	{name: "unknown snapshot", files: map[string]string{one: "deb [snapshot=20260101T000000Z] http://x.example bookworm main"}, problem: "no snapshot service"},
 	{name: "unknown type", files: map[string]string{one: "rpm http://x.example bookworm main"}, problem: `unknown type "rpm"`},
 	{name: "no component", files: map[string]string{one: "deb http://x.example bookworm"}, problem: "has no component"},

@@ -198,9 +198,13 @@ func TestCheckValidUntil(t *testing.T) {
 	s.ValidUntil = now().Add(-time.Minute)
 	f := newFixture(t, s)
 	for option, ok := range map[string]bool{"check-valid-until=no": true, "check-date=no": true, "check-valid-until=yes": false} {
-		f.sourcesList("deb [" + option + "] URL bookworm main")
-		if _, err := f.open(); (err == nil) != ok {
-			t.Errorf("%s: %v", option, err)
+		line := "deb [" + option + "] URL bookworm main"
+		if _, err := f.open(strings.ReplaceAll(line, "URL", f.url)); (err == nil) != ok {
+			t.Errorf("%s, by the caller: %v", option, err)
+		}
+		f.sourcesList(line)
+		if _, err := f.open(); !errors.Is(err, pkgrepo.ErrVerification) {
+			t.Errorf("%s, by the image: %v", option, err)
 		}
 	}
 }

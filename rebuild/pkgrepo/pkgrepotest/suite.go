@@ -64,7 +64,7 @@ func Run(t *testing.T, c Config) {
 
 func newClient(t *testing.T) *pkgrepo.Client {
 	t.Helper()
-	client, err := pkgrepo.New(pkgrepo.Options{Dir: t.TempDir(), Now: Now})
+	client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(t.TempDir(), "cache"), Now: Now})
 	if err != nil {
 		t.Fatal(err)
 	}

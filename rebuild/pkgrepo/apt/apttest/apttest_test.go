@@ -81,7 +81,7 @@ func TestRoundTrip(t *testing.T) {
 			"etc/os-release":              {Data: []byte("ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n")},
 			"etc/apt/trusted.gpg.d/x.gpg": {Data: key},
 		}
-		client, err := pkgrepo.New(pkgrepo.Options{Dir: t.TempDir(), Now: now})
+		client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(t.TempDir(), "cache"), Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
