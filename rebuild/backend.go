@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	apkdb "github.com/nanopatch/nanopatch/rebuild/ecosystem/apk"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apk"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apt"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
@@ -34,6 +36,7 @@ type backend struct {
 func backends() []backend {
 	return []backend{
 		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, distro: distroAPT, open: openAPT},
+		{ecosystem: apkdb.Ecosystem{}, scheme: version.Apk, wants: apk.Wants, distro: distroAPK, open: openAPK},
 	}
 }
 
@@ -41,6 +44,8 @@ func backends() []backend {
 type repositories interface {
 	// Candidates lists every version that any repository offers for an installed package.
 	Candidates(key ecosystem.Key) []pkgrepo.Candidate
+	// Resolve gives a candidate's artifact its SHA-256, where the index does not state it. It returns others as they are.
+	Resolve(ctx context.Context, a pkgrepo.Artifact) (pkgrepo.Artifact, error)
 	// Origins lists the verified indexes.
 	Origins() []*pkgrepo.Origin
 }
@@ -53,4 +58,14 @@ func Wants(path string) bool {
 		}
 	}
 	return false
+}
+
+// Scheme is the ordering of a package type's versions ("deb", "apk"), if a known ecosystem has it.
+func Scheme(kind string) (version.Scheme, bool) {
+	for _, b := range backends() {
+		if b.ecosystem.Type() == kind {
+			return b.scheme, true
+		}
+	}
+	return nil, false
 }

@@ -61,14 +61,14 @@ func (l *loop) held(d *policy.Decision) []plan.Hold {
 }
 
 func (l *loop) update(u policy.Update) plan.Update {
-	payload := l.payloads[u.To.Artifact]
+	payload, artifact := l.payloads[u.To.Artifact], l.resolved[u.To.Artifact]
 	out := plan.Update{
 		Name: u.From.Name, Arch: u.From.Arch, Type: l.backend.ecosystem.Type(), Source: payload.Package().Source,
 		From: u.From.Version, To: u.To.Version, Level: u.Level.String(), NumberLevel: u.NumberLevel.String(),
 		Security: u.Security, CVEs: []string{}, Layer: l.homes[u.From.Key],
 		PURL: purl(l.backend.ecosystem.Type(), l.job.Plan.Distro, u.To.Package),
 		Artifact: plan.Artifact{
-			URL: u.To.Artifact.URL, SHA256: hex.EncodeToString(u.To.Artifact.SHA256[:]), Size: u.To.Artifact.Size,
+			URL: artifact.URL, SHA256: hex.EncodeToString(artifact.SHA256[:]), Size: artifact.Size,
 			Date: payload.Date().UTC(),
 		},
 	}

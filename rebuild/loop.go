@@ -25,7 +25,8 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 	}
 	l := &loop{
 		job: j, backend: b, homes: homes, database: db, installed: db.Packages(),
-		payloads: make(map[pkgrepo.Artifact]ecosystem.Payload), holds: make(map[ecosystem.Key]*ecosystem.HoldError),
+		payloads: make(map[pkgrepo.Artifact]ecosystem.Payload), resolved: make(map[pkgrepo.Artifact]pkgrepo.Artifact),
+		holds: make(map[ecosystem.Key]*ecosystem.HoldError),
 	}
 	if j.Plan.Distro, j.Plan.EOL, err = b.distro(j.Tree.Top(), j.opts.Now()); err != nil {
 		return fmt.Errorf("reading the distribution: %w", err)
@@ -50,6 +51,8 @@ type loop struct {
 	installed []ecosystem.Package
 	// payloads are the package files fetched so far, by artifact.
 	payloads map[pkgrepo.Artifact]ecosystem.Payload
+	// resolved are their artifacts with what the index leaves out, by the artifact that it states.
+	resolved map[pkgrepo.Artifact]pkgrepo.Artifact
 	// holds are those that policy could not see. They only ever grow, so the loop ends.
 	holds map[ecosystem.Key]*ecosystem.HoldError
 }
@@ -131,13 +134,14 @@ func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem
 		}
 	}
 	payloads := make([]ecosystem.Payload, len(missing))
+	resolved := make([]pkgrepo.Artifact, len(missing))
 	holds := make([]*ecosystem.HoldError, len(missing))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * l.job.opts.concurrency())
 	for i, u := range missing {
 		group.Go(func() error {
 			var err error
-			payloads[i], err = l.fetchOne(gctx, u)
+			payloads[i], resolved[i], err = l.fetchOne(gctx, u)
 			if holds[i] = l.unusable(gctx, err, u); holds[i] != nil {
 				return nil
 			}
@@ -153,28 +157,38 @@ func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem
 			found = append(found, holds[i])
 			continue
 		}
-		l.payloads[u.To.Artifact] = payloads[i]
+		l.payloads[u.To.Artifact], l.resolved[u.To.Artifact] = payloads[i], resolved[i]
 	}
 	return found, nil
 }
 
-// fetchOne fetches one package file and makes sure that it holds what the index said of it.
-func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload, error) {
-	files, err := l.job.opts.Client.Fetch(ctx, []pkgrepo.Artifact{u.To.Artifact}, 1)
+// fetchOne fetches one package file and makes sure that it holds what the index said of it. It returns the artifact with its
+// SHA-256.
+func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload, pkgrepo.Artifact, error) {
+	artifact := u.To.Artifact
+	if l.repos != nil { // a lock states everything
+		var err error
+		if artifact, err = l.repos.Resolve(ctx, artifact); err != nil {
+			return nil, artifact, err
+		}
+	}
+	files, err := l.job.opts.Client.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1)
 	if err != nil {
-		return nil, err
+		return nil, artifact, err
 	}
 	payload, err := l.backend.ecosystem.Unpack(ctx, files[0], l.job.opts.Store)
 	if err != nil {
-		return nil, &unpackError{url: u.To.Artifact.URL, err: err}
+		return nil, artifact, &unpackError{url: artifact.URL, err: err}
 	}
-	if p := payload.Package(); p.Key != u.To.Key || p.Version != u.To.Version {
-		return nil, &pkgrepo.Error{
-			Kind: pkgrepo.ErrVerification, URL: u.To.Artifact.URL,
+	// Alpine's indexes state their own architecture for packages that run on all.
+	p := payload.Package()
+	if p.Name != u.To.Name || p.Version != u.To.Version || p.Arch != u.To.Arch && p.Arch != "noarch" {
+		return nil, artifact, &pkgrepo.Error{
+			Kind: pkgrepo.ErrVerification, URL: artifact.URL,
 			Err: fmt.Errorf("the package file is %s %s, the index says %s %s", p.Key, p.Version, u.To.Key, u.To.Version),
 		}
 	}
-	return payload, nil
+	return payload, artifact, nil
 }
 
 // dates are the build dates of the package files at hand; a minimum age is judged by them.

@@ -100,7 +100,7 @@ func Plan(ctx context.Context, img v1.Image, name plan.Image, opts Options) (*Jo
 		}
 		return j, nil
 	}
-	return nil, fmt.Errorf("%w: there is no var/lib/dpkg/status; such an image has to be built anew from its recipe", ErrNoPackages)
+	return nil, fmt.Errorf("%w: neither dpkg's (var/lib/dpkg) nor apk's (lib/apk/db); such an image has to be built anew from its recipe", ErrNoPackages)
 }
 
 // Read merges an image's layers, and lists them, without planning anything.

@@ -2,6 +2,7 @@ package apk
 
 import (
 	"archive/tar"
+	"compress/gzip"
 	"context"
 	"crypto/sha1" //nolint:gosec // apk names content by SHA-1
 	"encoding/hex"
@@ -96,7 +97,11 @@ func (Ecosystem) Unpack(ctx context.Context, file string, files ecosystem.FileIn
 		if err != nil {
 			return nil, err
 		}
-		return section{m.Data(again), again}, nil
+		z, err := gzip.NewReader(m.Data(again))
+		if err != nil {
+			return nil, errors.Join(err, again.Close())
+		}
+		return inflated{z, again}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", file, err)
@@ -107,8 +112,9 @@ func (Ecosystem) Unpack(ctx context.Context, file string, files ecosystem.FileIn
 	return p, nil
 }
 
-type section struct {
-	*io.SectionReader
+// inflated reads a member of an open package file and closes the file.
+type inflated struct {
+	io.Reader
 	io.Closer
 }
 

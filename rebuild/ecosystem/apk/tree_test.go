@@ -28,11 +28,7 @@ func (memoryIndexer) IndexTar(ctx context.Context, _ string, open layer.Opener) 
 		return nil, err
 	}
 	defer r.Close()
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return layer.Scan(ctx, z, layer.ScanOptions{Keep: layer.KeepAll})
+	return layer.Scan(ctx, r, layer.ScanOptions{Keep: layer.KeepAll})
 }
 
 func viewOf(t testing.TB, layers ...*layer.Index) *rootfs.View {

@@ -11,7 +11,6 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
-	"github.com/nanopatch/nanopatch/rebuild/version"
 	"github.com/nanopatch/nanopatch/sbom/diff"
 	"github.com/nanopatch/nanopatch/sbom/generate"
 )
@@ -92,18 +91,20 @@ type versions struct{}
 
 // Compare implements diff.Versions.
 func (versions) Compare(kind, a, b string) (int, error) {
-	if kind != "deb" {
+	scheme, ok := rebuild.Scheme(kind)
+	if !ok {
 		return 0, errUnordered
 	}
-	return version.Deb.Compare(a, b)
+	return scheme.Compare(a, b)
 }
 
 // Level implements diff.Versions.
 func (versions) Level(kind, from, to string) string {
-	if kind != "deb" {
+	scheme, ok := rebuild.Scheme(kind)
+	if !ok {
 		return ""
 	}
-	return version.Deb.Level(from, to).String()
+	return scheme.Level(from, to).String()
 }
 
 // encode renders a document for an attestation.
