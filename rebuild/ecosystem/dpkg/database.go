@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/internal/accounts"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -217,7 +218,7 @@ func (db *database) owners() (owners, error) {
 		return owners{}, err
 	}
 	groups, err := readOptional(db.view, groupPath)
-	return owners{users: parseIDs(users), groups: parseIDs(groups)}, err
+	return owners{users: accounts.ParseIDs(users), groups: accounts.ParseIDs(groups)}, err
 }
 
 // readOptional reads a file of the tree, following links; nil without an error if there is none.

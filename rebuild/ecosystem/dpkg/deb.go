@@ -29,8 +29,10 @@ const (
 	maxControlArchive = 64 << 20
 	maxControlFiles   = 1000
 	maxDataArchive    = 32 << 30
-	// maxWindow is the largest dictionary a decompressor may ask memory for: that of xz -9 and zstd --ultra -22.
-	maxWindow = 128 << 20
+	// The largest dictionaries that a decompressor may ask memory for: those of xz -9, which dpkg-deb -z9 gives to the
+	// control archive too, and of zstd --ultra -22.
+	maxDictionary = 64 << 20
+	maxWindow     = 128 << 20
 )
 
 // deb is an opened package file.
@@ -187,7 +189,7 @@ func decompress(name string, r io.Reader) (io.ReadCloser, error) {
 	case ".gz":
 		return gzip.NewReader(r)
 	case ".xz":
-		x, err := xz.NewReader(r, maxWindow)
+		x, err := xz.NewReader(r, maxDictionary)
 		if err != nil {
 			return nil, err
 		}
@@ -229,6 +231,8 @@ func (d *deb) readControl(f io.ReaderAt, m member) error {
 	defer r.Close()
 	d.info = make(map[string]controlFile)
 	tr := tar.NewReader(&boundedReader{r: r, left: maxControlArchive})
+	// What the files have is counted besides: the holes of a sparse one take no place in the archive.
+	content := &boundedReader{r: tr, left: maxControlArchive}
 	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -240,7 +244,7 @@ func (d *deb) readControl(f io.ReaderAt, m member) error {
 		if n == maxControlFiles {
 			return fmt.Errorf("more than %d files", maxControlFiles)
 		}
-		if err := d.readControlFile(h, tr); err != nil {
+		if err := d.readControlFile(h, content); err != nil {
 			return err
 		}
 	}
@@ -258,6 +262,9 @@ func (d *deb) readControlFile(h *tar.Header, r io.Reader) error {
 	if h.Typeflag != tar.TypeReg || strings.Contains(name, "/") {
 		// dpkg refuses directories; links would be another name for something outside.
 		return fmt.Errorf("entry %.100q is not a plain file", h.Name)
+	}
+	if h.Size > maxControlArchive || isSparse(h) {
+		return fmt.Errorf("entry %.100q is a sparse file, or one of more than %d bytes", h.Name, maxControlArchive)
 	}
 	content, err := io.ReadAll(r)
 	if err != nil {
@@ -277,6 +284,17 @@ func (d *deb) readControlFile(h *tar.Header, r io.Reader) error {
 		time: h.ModTime.Truncate(time.Second),
 	}
 	return nil
+}
+
+// isSparse tells whether a file of the PAX format has holes ("Storing Sparse Files" in GNU tar's manual); its type flag
+// is that of any other file.
+func isSparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // parseControl reads the control file and the conffiles.
@@ -325,6 +343,7 @@ func (d *deb) parseControl() error {
 
 // checkFiles refuses what dpkg would not unpack, or what would not stay below the root.
 func checkFiles(x *layer.Index) error {
+	types := make(map[string]byte, len(x.Entries))
 	for i := range x.Entries {
 		e := &x.Entries[i]
 		if p, err := cleanPath(e.Path); err != nil || p != e.Path {
@@ -341,6 +360,15 @@ func checkFiles(x *layer.Index) error {
 			}
 		default:
 			return fmt.Errorf("data archive: entry %.200q has the unknown type %q", e.Path, e.Type)
+		}
+		if before, twice := types[e.Path]; twice && (before != tar.TypeDir || e.Type != tar.TypeDir) {
+			// The last would win, but links to the others would change their meaning.
+			return fmt.Errorf("data archive: entry %.200q is there twice", e.Path)
+		}
+		types[e.Path] = e.Type
+		if len(e.PAX) > 0 {
+			// Extended attributes, for example: tar_extractor in lib/dpkg/tarfn.c knows none of it.
+			return fmt.Errorf("data archive: entry %.200q has a PAX header, which dpkg does not support", e.Path)
 		}
 		if e.Sparse {
 			return fmt.Errorf("data archive: entry %.200q is a sparse file", e.Path)

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -34,8 +36,8 @@ func (u *upgrade) checkLibraries() error {
 	}
 	cached, cacheErr := parseLDCache(data)
 	places := make(map[string]string)
-	for name, soname := range cached {
-		places[u.tree.place(strings.TrimLeft(name, "/"))] = soname
+	for _, name := range slices.Sorted(maps.Keys(cached)) {
+		places[u.tree.place(strings.TrimLeft(name, "/"))] = cached[name]
 	}
 	for _, in := range u.installs {
 		for _, p := range in.touched {

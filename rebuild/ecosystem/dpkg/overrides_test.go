@@ -3,6 +3,8 @@ package dpkg
 import (
 	"strings"
 	"testing"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/internal/accounts"
 )
 
 func TestDiversions(t *testing.T) {
@@ -28,7 +30,7 @@ func TestDiversions(t *testing.T) {
 }
 
 func TestStatOverrides(t *testing.T) {
-	ids := owners{users: parseIDs([]byte("root:x:0:0::/:\nman:x:6:12::/:\n\nman:x:7:1\n")), groups: parseIDs([]byte("root:x:0:\n"))}
+	ids := owners{users: accounts.ParseIDs([]byte("root:x:0:0::/:\nman:x:6:12::/:\n\nman:x:7:1\n")), groups: accounts.ParseIDs([]byte("root:x:0:\n"))}
 	all, err := parseStatOverrides([]byte("man root 4755 /usr/bin/a b\n#33 #44 700 /var/x\n"), ids)
 	if err != nil {
 		t.Fatal(err)

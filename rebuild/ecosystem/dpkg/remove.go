@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -55,11 +56,11 @@ func (u *upgrade) removeOld(in *install) error {
 	return nil
 }
 
-// places maps the physical paths of the new version's files to their names.
+// places maps the physical paths of the new version's files to their names, of several to the last.
 func (u *upgrade) places(in *install) map[string]string {
 	all := make(map[string]string, len(in.shipped))
-	for name := range in.shipped {
-		all[u.tree.place(name)] = name
+	for _, name := range slices.Sorted(maps.Keys(in.shipped)) {
+		all[u.tree.place(u.diversions.use(name, in.old.Name))] = name
 	}
 	return all
 }

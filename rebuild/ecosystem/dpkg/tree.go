@@ -58,20 +58,35 @@ func (t *tree) lookup(p string) (file, bool) {
 		if e.entry == nil {
 			return file{}, false
 		}
-		f := file{Entry: e.entry, inode: e.entry}
-		if e.entry.Type == tar.TypeLink {
-			f.inode = nil
-			if target, ok := t.lookup(e.entry.Linkname); ok && e.entry.Linkname != p {
-				f.inode = target.regular()
-			}
-		}
-		return f, true
+		return file{Entry: e.entry, inode: t.inode(e.entry)}, true
 	}
 	n, ok := t.view.Lookup(p)
 	if !ok {
 		return file{}, false
 	}
 	return file{Entry: n.Entry, inode: n.Inode()}, true
+}
+
+// inode follows hard links among the changes, as far as any that make sense could lead; nil if they lead nowhere.
+func (t *tree) inode(e *layer.Entry) *layer.Entry {
+	for range maxLinks {
+		if e.Type != tar.TypeLink {
+			return e
+		}
+		next, ok := t.over[e.Linkname]
+		if !ok {
+			n, there := t.view.Lookup(e.Linkname)
+			if !there {
+				return nil
+			}
+			return file{Entry: n.Entry, inode: n.Inode()}.regular()
+		}
+		if next.entry == nil {
+			return nil
+		}
+		e = next.entry
+	}
+	return nil
 }
 
 // content gives the regular file behind f with its bytes at hand, to be put elsewhere.
@@ -118,7 +133,7 @@ type viewContent struct {
 
 func (c viewContent) Open() (layer.File, error) { return c.view.OpenNode(c.node) }
 
-// maxLinks is Linux's limit on symbolic links in one path.
+// maxLinks is Linux's limit on symbolic links in one path. Chains of hard links are cut there as well.
 const maxLinks = 40
 
 // follow goes along a path as the kernel would, through symbolic links, the last component's only if last is set. What

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -29,8 +30,8 @@ func (u *upgrade) unpack(in *install) error {
 			}
 		}
 	}
-	for target, names := range groups {
-		u.linked = append(u.linked, append(names, in.landed[target]))
+	for _, target := range slices.Sorted(maps.Keys(groups)) {
+		u.linked = append(u.linked, append(groups[target], in.landed[target]))
 	}
 	in.unpacked = true
 	return nil
@@ -158,6 +159,11 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
 		u.hold(in.key(), ecosystem.ReasonNoArtifact, "it ships %s without the directory above it", listName(e.Path))
 		return nil
 	}
+	if c := u.tree.over[at]; c.entry != nil && c.pkg == in.key() && !c.entry.IsDir() {
+		// Links to either would change their meaning, so far as to lead to themselves.
+		u.hold(in.key(), ecosystem.ReasonNoArtifact, "two of its files come to lie at %s", listName(at))
+		return nil
+	}
 	if existing, exists := u.tree.lookup(at); exists && existing.IsDir() {
 		if !u.clearDirectory(in, at) {
 			return nil
@@ -246,81 +252,17 @@ func (u *upgrade) remove(in *install, at string) {
 func (u *upgrade) clearDirectory(in *install, at string) bool {
 	for _, child := range u.tree.children(at) {
 		f, _ := u.tree.lookup(child)
-		if _, own := in.oldPlace[child]; !own || f.Entry != nil && f.IsDir() && !u.clearDirectory(in, child) {
+		name, own := in.oldPlace[child]
+		if f.Entry != nil && f.IsDir() {
+			own = own && u.clearDirectory(in, child)
+		} else if own && u.opts.OnModified != ecosystem.OverwriteModified {
+			own = u.modified(in, name, child, f, nil) == asInstalled
+		}
+		if !own {
 			u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s becomes a file but holds %s", listName(at), path.Base(child))
 			return false
 		}
 	}
 	u.tree.removeAll(at, in.key())
 	return true
-}
-
-// mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
-// otherwise is the caller's choice.
-func (u *upgrade) mayReplace(in *install, name, at string, existing file, by *layer.Entry) bool {
-	if !u.modified(in, name, at, existing, by) {
-		return true
-	}
-	switch u.opts.OnModified {
-	case ecosystem.OverwriteModified:
-		return true
-	case ecosystem.KeepModified:
-		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
-		return false
-	}
-	u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not as the package installed it", listName(name))
-	return false
-}
-
-// modified tells whether a file differs from what its package installed, as far as the database knows digests. A file
-// that already is what the new version has counts as unmodified.
-func (u *upgrade) modified(in *install, name, at string, existing file, by *layer.Entry) bool {
-	if _, changed := u.tree.over[at]; changed {
-		return false
-	}
-	want, known := u.recorded(in, name, at)
-	if !known {
-		return false
-	}
-	content := existing.regular()
-	if content == nil {
-		// The administrator put a link or a directory in the file's place.
-		return by == nil || by.Type != existing.Type || by.Linkname != existing.Linkname
-	}
-	if content.MD5 == want {
-		return false
-	}
-	if by == nil {
-		return true
-	}
-	target, err := in.new.files.Target(by)
-	return err != nil || target.SHA256 != content.SHA256
-}
-
-// recorded gives the digest that the database has of an installed file: the package's own, or that of the package it
-// comes over from. Conffiles have theirs in the status file.
-func (u *upgrade) recorded(in *install, name, at string) (digest, bool) {
-	if old, ok := in.oldPlace[at]; ok {
-		return recordedBy(in.old, in.oldSums, old)
-	}
-	for _, r := range u.shippedBy[name] {
-		sums, err := u.db.md5sums(r)
-		if err != nil {
-			continue
-		}
-		if d, ok := recordedBy(r, sums, name); ok {
-			return d, true
-		}
-	}
-	return digest{}, false
-}
-
-func recordedBy(r *record, sums map[string]digest, name string) (digest, bool) {
-	for _, c := range r.conffiles {
-		if c.path == name {
-			return parseDigest(c.hash)
-		}
-	}
-	d, ok := sums[name]
-	return d, ok
 }

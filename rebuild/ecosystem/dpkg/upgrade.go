@@ -91,6 +91,9 @@ type install struct {
 	oldSet   map[string]bool
 	oldPlace map[string]string
 	oldSums  map[string]digest
+	// oldDigests are the digests as a set; siblings see there.
+	oldDigests map[digest]bool
+	siblings   map[string]bool
 	// queue is the new file list; shipped are its entries that dpkg counts as the package's, without those that
 	// another package or a filter keeps off the disk.
 	queue   []string
@@ -221,6 +224,10 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 	}
 	if in.oldSums, err = u.db.md5sums(r); err != nil {
 		return nil, err
+	}
+	in.oldDigests = make(map[digest]bool, len(in.oldSums))
+	for _, d := range in.oldSums {
+		in.oldDigests[d] = true
 	}
 	for _, p := range in.oldList {
 		in.oldSet[p] = true

@@ -20,16 +20,21 @@ func (e *evaluator) call(c *syntax.CallExpr) (int, error) {
 	if e.steps++; e.steps > maxSteps {
 		return 0, refuse(c, "takes more than %d steps", maxSteps)
 	}
-	if len(c.Args) == 0 {
-		return 0, e.assignments(c.Assigns)
-	}
+	e.substituted = 0
 	args, err := e.fields(c.Args)
+	if err == nil && len(args) == 0 {
+		// What such a command returns is the status of its last command substitution.
+		err = e.assignments(c.Assigns)
+		delete(e.unknown, "?")
+		return e.substituted, err
+	}
 	if err != nil {
 		return 0, err
 	}
-	if len(args) == 0 {
-		return 0, nil
+	if e.unknown["?"] && len(args) == 1 && (args[0] == "exit" || args[0] == "return") {
+		return 0, refuse(c, "%s: the status of the last command is not known", source(c))
 	}
+	delete(e.unknown, "?")
 	if len(c.Assigns) > 0 && args[0] != "invoke-rc.d" {
 		return 0, refuse(c, "environment of %s", source(c))
 	}
@@ -49,11 +54,15 @@ func (e *evaluator) run(c *syntax.CallExpr, args []string) (int, error) {
 		return e.debconf(c, name)
 	}
 	e.steps += programCost
-	if _, found := e.find(name); !found {
+	if isBuiltin(name) || isMounted(name) {
+		return 0, refuse(c, "%s", source(c))
+	}
+	p, found := e.find(name)
+	if !found {
 		return notFound, nil
 	}
-	model, ok := programs[path.Base(name)]
-	if !ok {
+	model, ok := programs[path.Base(p)]
+	if !ok || !isKnown(p) {
 		return 0, refuse(c, "%s", source(c))
 	}
 	status, known := model(e, args)
@@ -67,6 +76,9 @@ func (e *evaluator) run(c *syntax.CallExpr, args []string) (int, error) {
 func (e *evaluator) builtin(c *syntax.CallExpr, name string, args []string) (status int, ok bool, err error) {
 	switch name {
 	case ":", "true", "echo", "printf", "umask": // no file is made that a mask could matter for
+		if name == "printf" && len(args) > 0 && strings.HasPrefix(args[0], "-") {
+			return 0, true, refuse(c, "%s", source(c))
+		}
 		return 0, true, nil
 	case "false":
 		return 1, true, nil
@@ -80,26 +92,26 @@ func (e *evaluator) builtin(c *syntax.CallExpr, name string, args []string) (sta
 	case "set":
 		return 0, true, e.set(c, args)
 	case "local", "export", "readonly":
-		for _, a := range args {
-			if n, value, ok := strings.Cut(a, "="); ok {
-				e.assign(n, value)
-			} else if name == "local" {
-				e.assign(n, "")
-			}
-		}
-		return 0, true, nil
+		return 0, true, e.declareWords(c, name, args)
 	case "unset":
-		for _, a := range args {
-			delete(e.vars, a)
-		}
-		return 0, true, nil
+		return 0, true, e.unset(c, args)
 	case "command":
 		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 			status, err = e.run(c, args)
 			return status, true, err
 		}
 		fallthrough
-	case "which", "type":
+	case "type":
+		status, err = e.which(c, args)
+		return status, true, err
+	case "which":
+		p, found := e.find(name)
+		if !found {
+			return notFound, true, nil
+		}
+		if !isKnown(p) {
+			return 0, true, refuse(c, "%s", source(c))
+		}
 		status, err = e.which(c, args)
 		return status, true, err
 	case ".":
@@ -108,10 +120,32 @@ func (e *evaluator) builtin(c *syntax.CallExpr, name string, args []string) (sta
 			return 0, true, nil
 		}
 		return 0, true, refuse(c, "%s", source(c))
-	case "eval", "exec", "trap", "cd", "read", "wait", "kill", "ulimit", "getopts", "alias", "break", "continue":
-		return 0, true, refuse(c, "%s", source(c))
 	}
 	return 0, false, nil
+}
+
+// specialBuiltins cannot be hidden by functions; otherBuiltins are commands of dash or bash that need no program either.
+var (
+	specialBuiltins = []string{
+		":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "source", "times",
+		"trap", "unset",
+	}
+	otherBuiltins = []string{
+		"[", "alias", "bg", "bind", "builtin", "caller", "cd", "chdir", "command", "compgen", "complete", "compopt", "declare", "dirs",
+		"disown", "echo", "enable", "false", "fc", "fg", "getopts", "hash", "help", "history", "jobs", "kill", "let", "local", "logout",
+		"mapfile", "popd", "printf", "pushd", "pwd", "read", "readarray", "shopt", "suspend", "test", "true", "type", "typeset",
+		"ulimit", "umask", "unalias", "wait",
+	}
+)
+
+func isSpecial(name string) bool { return slices.Contains(specialBuiltins, name) }
+
+func isBuiltin(name string) bool { return isSpecial(name) || slices.Contains(otherBuiltins, name) }
+
+// isKnown tells whether a program is at a place where packages of the distribution have theirs: one elsewhere may have
+// the same name and do anything.
+func isKnown(p string) bool {
+	return path.Clean(p) == p && slices.Contains(searchPath, path.Dir(p)) && !strings.HasPrefix(p, "/usr/local/")
 }
 
 // leave handles exit and return.
@@ -184,7 +218,7 @@ func (e *evaluator) exists(name string) bool {
 		return true
 	}
 	_, found := e.find(name)
-	return found || slices.Contains([]string{"test", "[", "true", "false", "echo", "printf", "command", ":"}, name)
+	return found || isBuiltin(name)
 }
 
 // find gives the path of a program.
@@ -205,48 +239,14 @@ func (e *evaluator) executable(p string) bool {
 	return ok && mode.IsRegular() && mode.Perm()&0o111 != 0
 }
 
-// output gives what a command prints, for those of which that is known.
-func (e *evaluator) output(args []string) (string, bool) {
-	if len(args) == 0 {
-		return "", false
-	}
-	switch args[0] {
-	case "which", "command":
-		rest := args[1:]
-		if len(rest) > 0 && rest[0] == "-v" {
-			rest = rest[1:]
-		} else if args[0] == "command" {
-			return "", false
-		}
-		if len(rest) != 1 || e.funcs[rest[0]] != nil {
-			return "", false
-		}
-		p, _ := e.find(rest[0])
-		return p, true
-	case "dirname":
-		if len(args) == 2 {
-			return path.Dir(args[1]), true
-		}
-	case "basename":
-		if len(args) == 2 {
-			return path.Base(args[1]), true
-		}
-	case "uname":
-		if len(args) == 1 || len(args) == 2 && args[1] == "-s" {
-			return "Linux", true
-		}
-	case "dpkg":
-		if len(args) == 2 && args[1] == "--print-architecture" && e.script.Arch != "all" {
-			return e.script.Arch, true
-		}
-	}
-	return "", false
-}
-
 // debconf follows the shell library's commands. Questions were asked when the package was installed, and without a
 // person to answer the answers stay; debconf's own database is not kept up to date, it is rebuilt from the packages'
 // templates whenever it is needed. Answers are not known here.
 func (e *evaluator) debconf(c *syntax.CallExpr, name string) (int, error) {
+	if e.tested > 0 && e.anyStatus != c {
+		return 0, refuse(c, "the status of %s is not known", source(c))
+	}
+	e.unknown["?"] = true
 	switch name {
 	case "db_version", "db_capb", "db_stop", "db_title", "db_settitle", "db_info", "db_beginblock", "db_endblock",
 		"db_input", "db_go", "db_subst", "db_purge", "db_unregister", "db_get", "db_fget", "db_metaget":

@@ -75,7 +75,7 @@ func prove(s Script, args []string, root Root) error {
 		return fmt.Errorf("cannot be read: %w", err)
 	}
 	e := &evaluator{
-		script: s, root: root, args: args, funcs: make(map[string]*syntax.FuncDecl), errexit: errexit,
+		script: s, bash: variant == syntax.LangBash, root: root, args: args, funcs: make(map[string]*syntax.FuncDecl), errexit: errexit,
 		vars: map[string]string{
 			"DPKG_MAINTSCRIPT_NAME": s.Name, "DPKG_MAINTSCRIPT_PACKAGE": s.Package, "DPKG_MAINTSCRIPT_ARCH": s.Arch,
 			"DPKG_ROOT": "", "PATH": strings.Join(searchPath, ":"),

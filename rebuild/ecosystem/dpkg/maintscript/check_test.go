@@ -55,6 +55,7 @@ func tree() fakeRoot {
 	for _, name := range []string{
 		"dpkg", "dpkg-maintscript-helper", "deb-systemd-helper", "deb-systemd-invoke", "rm", "mkdir", "chown", "chmod", "getent", "adduser",
 		"addgroup", "update-rc.d", "invoke-rc.d", "py3compile", "py3clean", "ldconfig", "dpkg-statoverride", "update-alternatives", "sed", "touch",
+		"which", "dirname", "basename", "uname",
 	} {
 		r["/usr/bin/"+name] = fakeFile{mode: program}
 	}

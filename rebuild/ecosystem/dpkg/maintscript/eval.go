@@ -13,9 +13,11 @@ import (
 // evaluator follows one script.
 type evaluator struct {
 	script Script
-	root   Root
-	args   []string
-	vars   map[string]string
+	// bash tells it from other shells.
+	bash bool
+	root Root
+	args []string
+	vars map[string]string
 	// unknown are variables that were set to something not known.
 	unknown map[string]bool
 	funcs   map[string]*syntax.FuncDecl
@@ -25,6 +27,18 @@ type evaluator struct {
 	tested       int
 	steps, depth int
 	last         int
+	// substituted is the status of the last command substitution of a simple command.
+	substituted int
+	// anyStatus is a command whose status makes no difference.
+	anyStatus *syntax.CallExpr
+	// locals are the variables that the functions being called declared, with what they hide.
+	locals []map[string]variable
+}
+
+// variable is what is known of a shell variable.
+type variable struct {
+	value        string
+	set, unknown bool
 }
 
 // stmts follows a list of statements. A failing one ends the script under -e, and so the proof.
@@ -91,9 +105,14 @@ func not(status int) int {
 // redirects allows output to nowhere and to what is open already.
 func (e *evaluator) redirects(s *syntax.Stmt) error {
 	for _, r := range s.Redirs {
+		if r.N != nil && !isDescriptor(r.N.Value) {
+			return refuse(s, "redirects: %s", source(s))
+		}
 		switch r.Op {
 		case syntax.DplOut, syntax.DplIn:
-			continue
+			if to := r.Word.Lit(); to == "-" || isDescriptor(to) {
+				continue // any other word is a file, for bash
+			}
 		case syntax.RdrOut, syntax.AppOut, syntax.RdrIn, syntax.RdrAll, syntax.AppAll, syntax.RdrClob:
 			if target, err := e.single(r.Word); err == nil && target == "/dev/null" {
 				continue
@@ -103,6 +122,8 @@ func (e *evaluator) redirects(s *syntax.Stmt) error {
 	}
 	return nil
 }
+
+func isDescriptor(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 func (e *evaluator) command(s *syntax.Stmt) (int, error) {
 	switch c := s.Cmd.(type) {
@@ -125,6 +146,9 @@ func (e *evaluator) command(s *syntax.Stmt) (int, error) {
 	case *syntax.FuncDecl:
 		if c.Name == nil {
 			return 0, refuse(s, "function without a name")
+		}
+		if isSpecial(c.Name.Value) {
+			return 0, refuse(s, "function with a name of the shell's own: %s", c.Name.Value)
 		}
 		e.funcs[c.Name.Value] = c
 		return 0, nil
@@ -205,7 +229,9 @@ func (e *evaluator) forClause(c *syntax.ForClause) (int, error) {
 	}
 	status := 0
 	for _, item := range items {
-		e.assign(loop.Name.Value, item)
+		if err := e.assign(c, loop.Name.Value, item); err != nil {
+			return 0, err
+		}
 		var err error
 		if status, err = e.stmts(c.Do); err != nil {
 			return status, err
@@ -217,6 +243,9 @@ func (e *evaluator) forClause(c *syntax.ForClause) (int, error) {
 func (e *evaluator) binary(c *syntax.BinaryCmd) (int, error) {
 	if c.Op != syntax.AndStmt && c.Op != syntax.OrStmt {
 		return 0, refuse(c, "pipe: %s", source(c))
+	}
+	if call, ok := c.X.Cmd.(*syntax.CallExpr); ok && c.Op == syntax.OrStmt && e.isTrue(c.Y) {
+		e.anyStatus = call
 	}
 	status, err := e.condition([]*syntax.Stmt{c.X})
 	if err != nil || (status == 0) != (c.Op == syntax.AndStmt) {
@@ -232,12 +261,23 @@ func (e *evaluator) binary(c *syntax.BinaryCmd) (int, error) {
 // subshell follows a list whose assignments and exit end with it.
 func (e *evaluator) subshell(c *syntax.Subshell) (int, error) {
 	inner := *e
-	inner.vars, inner.unknown = maps.Clone(e.vars), maps.Clone(e.unknown)
+	inner.vars, inner.unknown, inner.funcs = maps.Clone(e.vars), maps.Clone(e.unknown), maps.Clone(e.funcs)
+	inner.locals = nil
+	for _, l := range e.locals {
+		inner.locals = append(inner.locals, maps.Clone(l))
+	}
 	status, err := inner.stmts(c.Stmts)
 	e.steps = inner.steps
+	if inner.unknown["?"] {
+		e.unknown["?"] = true
+	}
 	var exit exitFlow
 	if errors.As(err, &exit) {
 		return exit.status, nil
+	}
+	var ret returnFlow
+	if errors.As(err, &ret) {
+		return ret.status, nil // from the subshell, not from the function around it
 	}
 	return status, err
 }
@@ -249,7 +289,9 @@ func (e *evaluator) callFunction(f *syntax.FuncDecl, args []string) (int, error)
 	}
 	outer := e.args
 	e.args = args
+	e.locals = append(e.locals, make(map[string]variable))
 	status, err := e.stmt(f.Body)
+	e.endLocals()
 	e.args = outer
 	e.depth--
 	var ret returnFlow
@@ -257,44 +299,6 @@ func (e *evaluator) callFunction(f *syntax.FuncDecl, args []string) (int, error)
 		return ret.status, nil
 	}
 	return status, err
-}
-
-func (e *evaluator) assign(name, value string) {
-	delete(e.unknown, name)
-	e.vars[name] = value
-}
-
-// assignments sets variables; what is not known only matters where it is used.
-func (e *evaluator) assignments(list []*syntax.Assign) error {
-	for _, a := range list {
-		if a.Append || a.Array != nil || a.Index != nil || a.Name == nil {
-			return refuse(a, "assignment: %s", source(a))
-		}
-		if a.Naked {
-			continue
-		}
-		if a.Value == nil {
-			e.assign(a.Name.Value, "")
-			continue
-		}
-		value, err := e.single(a.Value)
-		if err != nil {
-			return err
-		}
-		e.assign(a.Name.Value, value)
-	}
-	return nil
-}
-
-// declare follows local, export and readonly. Shells that know no local variables treat local as a plain assignment;
-// that a function's variables outlive it here can only make a value known that would be unset.
-func (e *evaluator) declare(c *syntax.DeclClause) (int, error) {
-	switch c.Variant.Value {
-	case "local", "export", "readonly", "declare":
-	default:
-		return 0, refuse(c, "%s", source(c))
-	}
-	return 0, e.assignments(c.Args)
 }
 
 // source prints a command in one line, for a person.

@@ -50,9 +50,21 @@ func (e *evaluator) pattern(w *syntax.Word) (string, error) {
 		if err := x.part(part, false); err != nil {
 			return "", err
 		}
-		b.WriteString(pattern.QuoteMeta(strings.Join(x.finish(), " "), pattern.EntireString))
+		value := strings.Join(x.finish(), " ")
+		if !isQuoted(part) && strings.ContainsAny(value, `*?[\`) {
+			return "", refuse(part, "pattern %.80q in %s", value, source(part))
+		}
+		b.WriteString(pattern.QuoteMeta(value, pattern.EntireString))
 	}
 	return b.String(), nil
+}
+
+func isQuoted(p syntax.WordPart) bool {
+	switch p.(type) {
+	case *syntax.SglQuoted, *syntax.DblQuoted:
+		return true
+	}
+	return false
 }
 
 // expansion collects the fields of one word.
@@ -83,18 +95,21 @@ func (x *expansion) finish() []string {
 	return x.done
 }
 
-// split adds the value of an unquoted expansion.
-func (x *expansion) split(value string) {
+// split adds the value of an unquoted expansion. The shell looks up patterns in it as it does those in the script.
+func (x *expansion) split(at syntax.Node, value string) error {
 	if x.whole {
 		x.add(value)
-		return
+		return nil
+	}
+	if strings.ContainsAny(value, "*?[") {
+		return refuse(at, "file name pattern: %.80q in %s", value, source(at))
 	}
 	const ifs = " \t\n"
 	if strings.Trim(value, ifs) == "" {
 		if value != "" {
 			x.next()
 		}
-		return
+		return nil
 	}
 	if strings.ContainsAny(value[:1], ifs) {
 		x.next()
@@ -109,6 +124,7 @@ func (x *expansion) split(value string) {
 	if strings.ContainsAny(value[len(value)-1:], ifs) {
 		x.next()
 	}
+	return nil
 }
 
 func (x *expansion) part(p syntax.WordPart, first bool) error {
@@ -134,7 +150,9 @@ func (x *expansion) part(p syntax.WordPart, first bool) error {
 				if i > 0 {
 					x.next()
 				}
-				x.split(a)
+				if err := x.split(p, a); err != nil {
+					return err
+				}
 			}
 			return nil
 		}
@@ -142,13 +160,13 @@ func (x *expansion) part(p syntax.WordPart, first bool) error {
 		if err != nil {
 			return err
 		}
-		x.split(value)
+		return x.split(p, value)
 	case *syntax.CmdSubst:
 		value, err := x.e.substitution(p)
 		if err != nil {
 			return err
 		}
-		x.split(value)
+		return x.split(p, value)
 	default:
 		return refuse(p, "%s", source(p))
 	}
@@ -259,6 +277,9 @@ func (e *evaluator) variable(p *syntax.ParamExp) (string, bool, error) {
 	case "@", "*":
 		return strings.Join(e.args, " "), len(e.args) > 0, nil
 	case "?":
+		if e.unknown[name] {
+			return "", false, refuse(p, "the status of the last command is not known")
+		}
 		return strconv.Itoa(e.last), true, nil
 	case "0":
 		return "/var/lib/dpkg/info/" + e.script.Package + "." + e.script.Name, true, nil
@@ -274,31 +295,4 @@ func (e *evaluator) variable(p *syntax.ParamExp) (string, bool, error) {
 	}
 	value, set := e.vars[name]
 	return value, set, nil
-}
-
-// substitution gives the output of the few commands whose output is known.
-func (e *evaluator) substitution(c *syntax.CmdSubst) (string, error) {
-	if len(c.Stmts) != 1 || c.Stmts[0].Negated {
-		return "", refuse(c, "output of %s", source(c))
-	}
-	s := c.Stmts[0]
-	// "|| true" is for the status, which is not asked for here.
-	if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.OrStmt {
-		s = b.X
-	}
-	call, ok := s.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Assigns) > 0 {
-		return "", refuse(c, "output of %s", source(c))
-	}
-	if err := e.redirects(s); err != nil {
-		return "", err
-	}
-	args, err := e.fields(call.Args)
-	if err != nil {
-		return "", err
-	}
-	if out, ok := e.output(args); ok {
-		return out, nil
-	}
-	return "", refuse(c, "output of %s", source(call))
 }

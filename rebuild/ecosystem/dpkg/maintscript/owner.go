@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/internal/accounts"
 )
 
 // The system's users and groups, and the modes that the administrator gave to packages' files.
@@ -20,17 +22,7 @@ func (e *evaluator) ids(file string) map[string]int {
 	if err != nil {
 		return nil
 	}
-	ids := make(map[string]int)
-	for _, line := range strings.Split(string(data), "\n") {
-		fields := strings.Split(line, ":")
-		if len(fields) < 3 {
-			continue
-		}
-		if id, err := strconv.Atoi(fields[2]); err == nil {
-			ids[fields[0]] = id
-		}
-	}
-	return ids
+	return accounts.ParseIDs(data)
 }
 
 // getent looks up users and groups: getent passwd NAME.

@@ -1,0 +1,153 @@
+package dpkg
+
+import (
+	"archive/tar"
+	"path"
+	"strings"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
+)
+
+// mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
+// otherwise is the caller's choice.
+func (u *upgrade) mayReplace(in *install, name, at string, existing file, by *layer.Entry) bool {
+	state := u.modified(in, name, at, existing, by)
+	switch {
+	case state == asInstalled || u.opts.OnModified == ecosystem.OverwriteModified:
+		return true
+	case state == notKnown:
+		// Nor can it be kept as someone's: it may well be the package's, and what the update is for.
+		u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s: nothing says what the package installed there", listName(name))
+		return false
+	case u.opts.OnModified == ecosystem.KeepModified:
+		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
+		return false
+	}
+	u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not as the package installed it", listName(name))
+	return false
+}
+
+// modification is what is known of a file and its package.
+type modification int
+
+const (
+	asInstalled modification = iota
+	changedSince
+	// notKnown is a file that differs from the new version's and of which the database has no digest.
+	notKnown
+)
+
+// modified tells whether a file differs from what its package installed, as far as the database knows digests. A file
+// that already is what the new version has counts as unmodified.
+func (u *upgrade) modified(in *install, name, at string, existing file, by *layer.Entry) modification {
+	if _, changed := u.tree.over[at]; changed || existing.IsDir() && by == nil {
+		return asInstalled
+	}
+	want, known := u.recorded(in, name, at)
+	otherwise := notKnown
+	switch {
+	case known:
+		otherwise = changedSince
+	case u.cameAlong(in, at):
+		return asInstalled
+	}
+	content := existing.regular()
+	switch {
+	case content == nil && by != nil && by.Type == existing.Type && by.Linkname == existing.Linkname:
+		return asInstalled
+	case content == nil && known:
+		return changedSince // the administrator put a link or a directory in the file's place
+	case content == nil && existing.IsDir():
+		return asInstalled // what is in it decides
+	case content == nil && existing.Type == tar.TypeSymlink:
+		return u.modifiedLink(in, existing)
+	case content == nil:
+		return otherwise
+	case known && content.MD5 == want, !known && in.oldDigests[content.MD5]:
+		return asInstalled // hard links may have no line of their own
+	case by == nil:
+		return otherwise
+	}
+	if target, err := in.new.files.Target(by); err == nil && target.SHA256 == content.SHA256 {
+		return asInstalled
+	}
+	return otherwise
+}
+
+// cameAlong tells for a package that its image's builder unpacked without dpkg whether a path was never touched after
+// that: it is in the layer of the package's record, which has no digests of conffiles and links.
+func (u *upgrade) cameAlong(in *install, at string) bool {
+	if in.old.dropIn == "" {
+		return false
+	}
+	n, ok := u.db.view.Lookup(at)
+	record, known := u.db.view.Lookup(u.db.resolved(in.old.dropIn))
+	return ok && known && n.Layer == record.Layer
+}
+
+// modifiedLink judges a symbolic link that the new version does not have like this. The database does not say where a
+// link led. It counts as the package's if it leads to something of this package or of another from the same source, as
+// those do that lead to a library's latest version, or to nothing beside itself; whoever points it elsewhere leads it
+// out of there.
+func (u *upgrade) modifiedLink(in *install, existing file) modification {
+	target := existing.Linkname
+	if !strings.HasPrefix(target, "/") {
+		target = path.Dir(existing.Path) + "/" + target
+	}
+	at := u.before.follow(target, false)
+	if in.siblings == nil {
+		in.siblings = u.siblings(in)
+	}
+	if _, there := u.before.lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") {
+		return asInstalled
+	}
+	return notKnown
+}
+
+// siblings are the physical paths that packages of the same source ship, with the directories that they are in.
+func (u *upgrade) siblings(in *install) map[string]bool {
+	all := make(map[string]bool)
+	for _, r := range u.db.records {
+		if r != in.old && (r.Source != in.old.Source || !r.installed()) {
+			continue
+		}
+		list, err := u.db.list(r)
+		if err != nil {
+			continue // it ships nothing that is known
+		}
+		for _, p := range list {
+			at := u.before.place(u.diversions.use(p, r.Name))
+			all[at], all[path.Dir(at)] = true, true
+		}
+	}
+	return all
+}
+
+// recorded gives the digest that the database has of an installed file: the package's own, or that of the package it
+// comes over from. Conffiles have theirs in the status file.
+func (u *upgrade) recorded(in *install, name, at string) (digest, bool) {
+	if old, ok := in.oldPlace[at]; ok {
+		return recordedBy(in.old, in.oldSums, old)
+	}
+	for _, r := range u.shippedBy[name] {
+		sums, err := u.db.md5sums(r)
+		if err != nil {
+			continue
+		}
+		if d, ok := recordedBy(r, sums, name); ok {
+			return d, true
+		}
+	}
+	return digest{}, false
+}
+
+func recordedBy(r *record, sums map[string]digest, name string) (digest, bool) {
+	for _, c := range r.conffiles {
+		if c.path == name {
+			return parseDigest(c.hash)
+		}
+	}
+	d, ok := sums[name]
+	return d, ok
+}
