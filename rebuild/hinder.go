@@ -32,7 +32,7 @@ func (l *loop) unusable(ctx context.Context, err error, u policy.Update) *ecosys
 	unreadable := new(unpackError)
 	switch {
 	case err == nil, l.job.opts.Lock != nil, ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // it is no hold; the caller has the error
 	case errors.Is(err, pkgrepo.ErrNotFound):
 		return &ecosystem.HoldError{Package: u.From.Key, Reason: ecosystem.ReasonNoArtifact, Detail: err.Error()}
 	case errors.As(err, &unreadable) && !ours(err):

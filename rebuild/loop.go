@@ -120,7 +120,7 @@ func (l *loop) try(ctx context.Context, d *policy.Decision) ([]*ecosystem.HoldEr
 	}
 	l.job.edits, holds, err = plan.Distribute(ctx, l.job.Tree, l.backend.ecosystem, steps, l.job.opts.Edits)
 	if h := l.uneditable(err, d.Updates); h != nil {
-		return []*ecosystem.HoldError{h}, nil
+		return []*ecosystem.HoldError{h}, nil //nolint:nilerr // the error has become a hold
 	}
 	return holds, err
 }
@@ -143,7 +143,7 @@ func (l *loop) fetch(ctx context.Context, updates []policy.Update) ([]*ecosystem
 			var err error
 			payloads[i], resolved[i], err = l.fetchOne(gctx, u)
 			if holds[i] = l.unusable(gctx, err, u); holds[i] != nil {
-				return nil
+				return nil //nolint:nilerr // the error has become a hold
 			}
 			return err
 		})

@@ -3,6 +3,7 @@ package image_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,13 +45,15 @@ func parentOf(t *testing.T, child v1.ImageIndex, times int, asked *atomic.Int64)
 
 type asImage struct{ index }
 
-func (asImage) Layers() ([]v1.Layer, error)             { return nil, nil }
-func (asImage) ConfigName() (v1.Hash, error)            { return v1.Hash{}, nil }
-func (asImage) ConfigFile() (*v1.ConfigFile, error)     { return nil, nil }
-func (asImage) RawConfigFile() ([]byte, error)          { return nil, nil }
-func (asImage) Manifest() (*v1.Manifest, error)         { return nil, nil }
-func (asImage) LayerByDigest(v1.Hash) (v1.Layer, error) { return nil, nil }
-func (asImage) LayerByDiffID(v1.Hash) (v1.Layer, error) { return nil, nil }
+var errNoImage = errors.New("not an image")
+
+func (asImage) Layers() ([]v1.Layer, error)             { return nil, errNoImage }
+func (asImage) ConfigName() (v1.Hash, error)            { return v1.Hash{}, errNoImage }
+func (asImage) ConfigFile() (*v1.ConfigFile, error)     { return nil, errNoImage }
+func (asImage) RawConfigFile() ([]byte, error)          { return nil, errNoImage }
+func (asImage) Manifest() (*v1.Manifest, error)         { return nil, errNoImage }
+func (asImage) LayerByDigest(v1.Hash) (v1.Layer, error) { return nil, errNoImage }
+func (asImage) LayerByDiffID(v1.Hash) (v1.Layer, error) { return nil, errNoImage }
 
 // Four levels of an index that names the next one 150 times are half a billion paths, and five manifests.
 func TestManyPathsToOneIndex(t *testing.T) {

@@ -27,7 +27,7 @@ func (r *layoutRepository) isSound(ctx context.Context, desc v1.Descriptor) (boo
 	path := r.layout.blobPath(desc.Digest)
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != desc.Size {
-		return false, nil //nolint:nilerr // as said
+		return false, nil
 	}
 	r.mu.Lock()
 	before := r.sound[desc.Digest]

@@ -60,7 +60,7 @@ type failingReader struct {
 
 func (f *failingReader) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
+	if err == io.EOF {
 		err = f.err
 	}
 	return n, err

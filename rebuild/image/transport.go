@@ -124,7 +124,7 @@ func (e *statusError) Error() string { return fmt.Sprintf("%d %s", e.code, http.
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if a := attemptOf(ctx); a != nil || (req.Method != http.MethodGet && req.Method != http.MethodHead) {
-		resp, err := r.inner.RoundTrip(req) //nolint:bodyclose // the caller closes the last one, the others are closed above
+		resp, err := r.inner.RoundTrip(req)
 		if resp != nil && isTemporaryStatus(resp.StatusCode) {
 			a.askedToWait(resp)
 		}

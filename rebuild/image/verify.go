@@ -56,7 +56,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 		return 0, v.wrongLength("more than")
 	}
 	v.hash.Write(p[:n])
-	if err != io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
+	if err != io.EOF {
 		return n, err
 	}
 	if v.read < v.length {

@@ -269,7 +269,6 @@ func BenchmarkRewritePeakMemory(b *testing.B) {
 	one := endless{files: 512, size: len(content)}
 	one.gzip(content)
 	one.content, one.pending, one.z = bytes.Clone(one.pending.Bytes()), bytes.Buffer{}, nil
-	content = nil
 	l := &blob{media: types.OCILayer, open: func() io.ReadCloser { e := one; return &e }}
 	describe(b, l)
 	ctx := context.Background()

@@ -204,7 +204,7 @@ func holds(path string, size int64, sum [sha256.Size]byte) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if info, err := f.Stat(); err != nil || info.Size() != size {
 		return false
 	}

@@ -169,7 +169,7 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 	if err != nil {
 		return causeOf(ctx, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // all that matters was read
+	defer resp.Body.Close()
 	conditional := hr.Header.Get("If-None-Match") != "" || hr.Header.Get("If-Modified-Since") != ""
 	if resp.StatusCode != http.StatusOK && (resp.StatusCode != http.StatusNotModified || !conditional) {
 		return c.status(resp)
@@ -221,7 +221,7 @@ func (c *Client) getFile(u *url.URL, req request) error {
 	if err != nil {
 		return &Error{ErrUnreachable, u.Redacted(), err}
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	body := &watchedReader{r: f, n: req.counter, arrived: func(int) {}}
 	return asError(u, req.take(&response{status: http.StatusOK, header: http.Header{}, body: body}))
 }

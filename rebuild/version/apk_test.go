@@ -65,8 +65,14 @@ func TestApkWithin(t *testing.T) {
 		v, want string
 		within  bool
 	}{
-		{"3.6.1-r2", "3.6", true}, {"3.6_rc1", "3.6", true}, {"3.60", "3.6", false}, {"3.5", "3.6", false},
-		{"3.6", "3.6.0", false}, {"3.6-r1", "3.6-r1", true}, {"x", "3.6", false}, {"3.6", "", false},
+		{"3.6.1-r2", "3.6", true},
+		{"3.6_rc1", "3.6", true},
+		{"3.60", "3.6", false},
+		{"3.5", "3.6", false},
+		{"3.6", "3.6.0", false},
+		{"3.6-r1", "3.6-r1", true},
+		{"x", "3.6", false},
+		{"3.6", "", false},
 	} {
 		if got := ApkWithin(c.v, c.want); got != c.within {
 			t.Errorf("ApkWithin(%q, %q): got %t", c.v, c.want, got)

@@ -17,9 +17,9 @@ type upgradeCase struct {
 	prepare func(m *machine)
 }
 
-func pair(old, new spec) upgradeCase {
-	old.name, old.version, new.name, new.version = "demo", "1.0-r0", "demo", "1.1-r0"
-	return upgradeCase{old: []spec{old}, new: []spec{new}}
+func pair(old, next spec) upgradeCase {
+	old.name, old.version, next.name, next.version = "demo", "1.0-r0", "demo", "1.1-r0"
+	return upgradeCase{old: []spec{old}, new: []spec{next}}
 }
 
 func (c upgradeCase) after(prepare func(m *machine)) upgradeCase {
@@ -217,18 +217,18 @@ func TestUpgradeEqualsApk(t *testing.T) {
 	for name, c := range upgradeCases() {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, "3.19.4")
-			var old, new []string
+			var old, next []string
 			for _, s := range c.old {
 				old = append(old, s.build(t))
 			}
 			for _, s := range c.new {
-				new = append(new, s.build(t))
+				next = append(next, s.build(t))
 			}
 			m.add(old...)
 			if c.prepare != nil {
 				c.prepare(m)
 			}
-			m.check(new...)
+			m.check(next...)
 		})
 	}
 }

@@ -61,7 +61,7 @@ func (u *upgrade) applets() (after, before []string, ok bool) {
 	if err != nil {
 		return nil, nil, false
 	}
-	defer content.Close() //nolint:errcheck // only read
+	defer content.Close()
 	text, err := io.ReadAll(content)
 	return strings.Fields(string(text)), before, err == nil
 }
@@ -124,7 +124,7 @@ func (u *upgrade) otherApplets(p *script.Process) (int, error) {
 func (u *upgrade) cleared() string {
 	for _, at := range slices.Sorted(maps.Keys(u.tree.over)) {
 		for _, dir := range appletDirs {
-			if u.tree.over[at].entry == nil && path.Dir(at) == u.tree.follow(dir, true) {
+			if u.tree.over[at].entry == nil && path.Dir(at) == u.tree.follow(dir) {
 				return at
 			}
 		}
@@ -165,16 +165,16 @@ func (u *upgrade) removeApplets(in *install, applets []string) {
 	for _, name := range applets {
 		places[u.tree.place(name)] = true
 	}
-	bin := u.tree.follow("bin", true)
+	bin := u.tree.follow("bin")
 	for _, dir := range appletDirs {
-		for _, n := range u.db.view.Children(u.tree.follow(dir, true)) {
+		for _, n := range u.db.view.Children(u.tree.follow(dir)) {
 			e, _ := u.tree.lookup(n.Path)
 			if e == nil || e.Type != tar.TypeSymlink {
 				continue
 			}
 			ping := e.Linkname == "/bin/bbsuid" && (n.Path == bin+"/ping" || n.Path == bin+"/ping6")
 			if e.Linkname == busyboxTarget && !places[n.Path] || ping {
-				u.tree.remove(n.Path, in.key(), false)
+				u.tree.remove(n.Path, in.key())
 			}
 		}
 	}

@@ -121,7 +121,7 @@ func readOptional(v *rootfs.View, p string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", p, err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		return nil, nil

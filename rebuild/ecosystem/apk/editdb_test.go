@@ -195,8 +195,18 @@ func TestFuzzyRange(t *testing.T) {
 }
 
 func TestDependencies(t *testing.T) {
-	p := Info{{"pkgname", "x"}, {"pkgver", "1"}, {"depend", "so:libc.musl-x86_64.so.1"}, {"depend", "a>=1.2-r3"}, {"depend", "!b<2"},
-		{"depend", "/bin/sh"}, {"depend", "!c"}, {"depend", "pc:zlib=1"}, {"provides", "cmd:x=1"}, {"provides", "v"}}.Package()
+	p := Info{
+		{"pkgname", "x"},
+		{"pkgver", "1"},
+		{"depend", "so:libc.musl-x86_64.so.1"},
+		{"depend", "a>=1.2-r3"},
+		{"depend", "!b<2"},
+		{"depend", "/bin/sh"},
+		{"depend", "!c"},
+		{"depend", "pc:zlib=1"},
+		{"provides", "cmd:x=1"},
+		{"provides", "v"},
+	}.Package()
 	var spelt []string
 	for _, c := range p.Requires {
 		spelt = append(spelt, c[0].Name+c[0].Op+c[0].Version)

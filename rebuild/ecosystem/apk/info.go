@@ -84,9 +84,23 @@ var indexKeys = []struct {
 	letter byte
 	key    string
 }{
-	{'C', ""}, {'P', "pkgname"}, {'V', "pkgver"}, {'A', "arch"}, {'S', ""}, {'I', "size"}, {'T', "pkgdesc"}, {'U', "url"},
-	{'L', "license"}, {'o', "origin"}, {'m', "maintainer"}, {'t', "builddate"}, {'c', "commit"},
-	{'k', "provider_priority"}, {'D', "depend"}, {'p', "provides"}, {'i', "install_if"},
+	{'C', ""},
+	{'P', "pkgname"},
+	{'V', "pkgver"},
+	{'A', "arch"},
+	{'S', ""},
+	{'I', "size"},
+	{'T', "pkgdesc"},
+	{'U', "url"},
+	{'L', "license"},
+	{'o', "origin"},
+	{'m', "maintainer"},
+	{'t', "builddate"},
+	{'c', "commit"},
+	{'k', "provider_priority"},
+	{'D', "depend"},
+	{'p', "provides"},
+	{'i', "install_if"},
 }
 
 // noArch is the architecture of packages that run on all of them.

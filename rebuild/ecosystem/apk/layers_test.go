@@ -116,8 +116,14 @@ func checkLayers(t *testing.T, edits *plan.Edits) {
 		layers     int
 		path, want string
 	}{
-		{1, "usr/share/demo/a", "2"}, {1, "etc/demo.conf", "c2"}, {1, "usr/share/late", ""}, {2, "usr/share/late", "2"},
-		{3, "usr/share/demo/a", "2"}, {3, "etc/demo.conf", "mine"}, {3, "usr/share/demo/b", ""}, {3, "usr/share/late2", ""},
+		{1, "usr/share/demo/a", "2"},
+		{1, "etc/demo.conf", "c2"},
+		{1, "usr/share/late", ""},
+		{2, "usr/share/late", "2"},
+		{3, "usr/share/demo/a", "2"},
+		{3, "etc/demo.conf", "mine"},
+		{3, "usr/share/demo/b", ""},
+		{3, "usr/share/late2", ""},
 	} {
 		if got := content(c.layers, c.path); got != c.want {
 			t.Errorf("%s in %d layers: got %q, want %q", c.path, c.layers, got, c.want)

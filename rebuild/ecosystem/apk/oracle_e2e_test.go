@@ -88,13 +88,6 @@ func (m *machine) write(p, content string) {
 	}
 }
 
-func (m *machine) remove(p string) {
-	m.t.Helper()
-	if err := os.RemoveAll(filepath.Join(m.dir, p)); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 // index is the tree as a layer, but for what every run of apk leaves behind.
 func (m *machine) index() *layer.Index {
 	m.t.Helper()

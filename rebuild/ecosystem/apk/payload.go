@@ -72,7 +72,7 @@ func (Ecosystem) Unpack(ctx context.Context, file string, files ecosystem.FileIn
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (p *payload) checkFile(e *layer.Entry) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	sum, err := sumOf(f)
 	if err == nil && sum != Checksum(stated) {
 		err = errMismatch

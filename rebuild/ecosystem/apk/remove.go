@@ -67,7 +67,7 @@ func (u *upgrade) removeFile(in *install, p string) error {
 	clean := was.hasSum && known && sum == was.sum
 	switch {
 	case clean, !protected && (!was.summed(there) || u.opts.OnModified == ecosystem.OverwriteModified):
-		u.tree.remove(at, in.key(), false)
+		u.tree.remove(at, in.key())
 	case protected, u.opts.OnModified == ecosystem.KeepModified:
 		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
 	default:
@@ -90,7 +90,7 @@ func (u *upgrade) removeDirectories() {
 		for _, dir := range slices.Compact(gone) {
 			at := u.tree.place(dir)
 			if e, _ := u.tree.lookup(at); e != nil && e.IsDir() && u.tree.empty(at) && !u.neededPlace(at, need) {
-				u.tree.remove(at, in.key(), false)
+				u.tree.remove(at, in.key())
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (u *upgrade) removeDirectories() {
 // neededPlace tells whether a physical directory is one that a package has under another name.
 func (u *upgrade) neededPlace(at string, need map[string]bool) bool {
 	for dir := range need {
-		if path.Base(dir) == path.Base(at) && u.tree.follow(dir, true) == at {
+		if path.Base(dir) == path.Base(at) && u.tree.follow(dir) == at {
 			return true
 		}
 	}

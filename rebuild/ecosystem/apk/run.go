@@ -41,12 +41,12 @@ func (u *upgrade) run(ctx context.Context, in *install, why, kind string, text [
 		return err
 	}
 	for _, c := range changes {
-		if strings.HasPrefix(c.Path, u.tree.follow(u.db.dir, true)+"/") {
+		if strings.HasPrefix(c.Path, u.tree.follow(u.db.dir)+"/") {
 			u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s.%s changes /%s, apk's own database", why, kind, c.Path)
 			return nil
 		}
 		if c.Entry == nil {
-			u.tree.remove(c.Path, in.key(), false)
+			u.tree.remove(c.Path, in.key())
 			continue
 		}
 		u.tree.set(c.Entry, in.key(), false)

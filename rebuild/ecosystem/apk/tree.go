@@ -51,9 +51,9 @@ func (t *tree) lookup(p string) (e, inode *layer.Entry) {
 // maxLinks is Linux's limit on symbolic links in one path.
 const maxLinks = 40
 
-// follow goes along a path as the kernel would, through symbolic links, the last component's only if last is set. What
+// follow goes along a path as the kernel would, through symbolic links, the last component's too. What
 // follows a missing directory is appended as it is.
-func (t *tree) follow(p string, last bool) string {
+func (t *tree) follow(p string) string {
 	at, links := ".", 0
 	for rest := p; rest != ""; {
 		var name string
@@ -70,7 +70,7 @@ func (t *tree) follow(p string, last bool) string {
 		if e == nil {
 			return path.Join(next, path.Clean("/" + rest)[1:])
 		}
-		if e.Type != tar.TypeSymlink || rest == "" && !last {
+		if e.Type != tar.TypeSymlink {
 			at = next
 			continue
 		}
@@ -91,7 +91,7 @@ func (t *tree) place(name string) string {
 	dir := path.Dir(name)
 	at, ok := t.placed[dir]
 	if !ok {
-		at = t.follow(dir, true)
+		at = t.follow(dir)
 		t.placed[dir] = at
 	}
 	return path.Join(at, path.Base(name))
@@ -103,8 +103,8 @@ func (t *tree) set(e *layer.Entry, pkg ecosystem.Key, database bool) {
 }
 
 // remove takes a physical path away, which must not be a directory with anything in it.
-func (t *tree) remove(p string, pkg ecosystem.Key, database bool) {
-	t.change(p, edit{pkg: pkg, database: database})
+func (t *tree) remove(p string, pkg ecosystem.Key) {
+	t.change(p, edit{pkg: pkg})
 }
 
 func (t *tree) change(p string, e edit) {

@@ -44,7 +44,7 @@ func (u *upgrade) directory(in *install, e *layer.Entry) {
 	case there.IsDir():
 		u.permissions(in, e, there)
 	default:
-		if t, _ := u.tree.lookup(u.tree.follow(e.Path, true)); t == nil || !t.IsDir() {
+		if t, _ := u.tree.lookup(u.tree.follow(e.Path)); t == nil || !t.IsDir() {
 			u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not a directory", slashed(e.Path))
 		}
 	}
@@ -55,7 +55,7 @@ func (u *upgrade) makeDirectory(in *install, name string) {
 	if name == "." || name == "" {
 		return
 	}
-	if t, _ := u.tree.lookup(u.tree.follow(name, true)); t != nil {
+	if t, _ := u.tree.lookup(u.tree.follow(name)); t != nil {
 		return
 	}
 	u.makeDirectory(in, path.Dir(name))
@@ -126,7 +126,7 @@ func (u *upgrade) file(in *install, e *layer.Entry, landed map[string]string) er
 	at := u.tree.place(e.Path)
 	there, inode := u.tree.lookup(at)
 	switch {
-	case there == nil && u.staysAbsent(in, e.Path):
+	case there == nil && u.staysAbsent(e.Path):
 		return nil
 	case there == nil:
 		u.makeDirectory(in, path.Dir(e.Path))
@@ -146,7 +146,7 @@ func (u *upgrade) file(in *install, e *layer.Entry, landed map[string]string) er
 
 // staysAbsent tells whether a path that is not in the tree is to stay away, because someone removed it after some package
 // put it there.
-func (u *upgrade) staysAbsent(in *install, p string) bool {
+func (u *upgrade) staysAbsent(p string) bool {
 	if u.opts.RestoreMissing {
 		return false
 	}
@@ -173,15 +173,15 @@ func (u *upgrade) replaces(in *install, e, there, inode *layer.Entry) (string, e
 	if _, ours := u.tree.over[there.Path]; ours {
 		return there.Path, nil
 	}
-	new, stated := in.new.sums[e.Path]
-	sum, known := new, stated && in.new.sameContent(e, inode)
+	shipped, stated := in.new.sums[e.Path]
+	sum, known := shipped, stated && in.new.sameContent(e, inode)
 	if !known { // else the file need not be read
 		var err error
 		if sum, known, err = u.sumThere(there, inode); err != nil {
 			return "", err
 		}
 	}
-	same := known && stated && sum == new
+	same := known && stated && sum == shipped
 	clean := owner != nil && owner.hasSum && known && sum == owner.sum
 	switch {
 	case clean:
@@ -247,7 +247,7 @@ func (u *upgrade) sumThere(there, inode *layer.Entry) (sum Checksum, known bool,
 	if err != nil {
 		return sum, false, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if sum, err = sumOf(f); err != nil {
 		return sum, false, fmt.Errorf("reading %s: %w", there.Path, err)
 	}

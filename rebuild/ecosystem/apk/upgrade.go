@@ -160,7 +160,7 @@ func (u *upgrade) writeDatabase() error {
 	}
 	key := u.batch.installs[0].key()
 	for _, name := range []string{installedFile, scriptsFile, scriptsGzFile, triggersFile} {
-		p := u.tree.follow(u.db.path(name), true)
+		p := u.tree.follow(u.db.path(name))
 		if e, _ := u.tree.lookup(p); e == nil && name != installedFile && !u.creates(name) {
 			continue
 		}
@@ -191,7 +191,7 @@ func (u *upgrade) creates(name string) bool {
 				return true
 			}
 		case scriptsFile:
-			gz, _ := u.tree.lookup(u.tree.follow(u.db.path(scriptsGzFile), true))
+			gz, _ := u.tree.lookup(u.tree.follow(u.db.path(scriptsGzFile)))
 			if gz == nil && len(in.new.scripts) > 0 {
 				return true
 			}

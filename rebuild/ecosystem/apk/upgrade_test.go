@@ -39,8 +39,10 @@ func TestUpgrade(t *testing.T) {
 }
 
 func TestAbsentStaysAbsent(t *testing.T) {
-	m := image{t: t, packages: []spec{demo("1-r0", "1", "usr/share/doc/demo/x", "1", "usr/share/doc/demo/y", "1")},
-		missing: []string{"usr/share/demo/a", "usr/share/doc/demo", "usr/share/doc/demo/x", "usr/share/doc/demo/y"}}
+	m := image{
+		t: t, packages: []spec{demo("1-r0", "1", "usr/share/doc/demo/x", "1", "usr/share/doc/demo/y", "1")},
+		missing: []string{"usr/share/demo/a", "usr/share/doc/demo", "usr/share/doc/demo/x", "usr/share/doc/demo/y"},
+	}
 	next := demo("2-r0", "2", "usr/share/doc/demo/x", "2", "usr/share/doc/demo/z", "2")
 	changes, _, holds := m.upgrade(ecosystem.UpgradeOptions{}, next)
 	if len(holds) > 0 || len(changes) != 1 || !changes[libDir+"/installed"].Database {
@@ -114,8 +116,10 @@ func TestProtectedFiles(t *testing.T) {
 
 func TestAliases(t *testing.T) {
 	// The new version calls a file by the place that its old name leads to: it must not be taken for an old one.
-	m := image{t: t, packages: []spec{demo("1-r0", "1", "lib/libdemo.so", "1")}, missing: []string{"lib", "lib/libdemo.so"},
-		dir: usrLibDir, files: map[string]string{"lib -> usr/lib": "", "usr/lib/libdemo.so": "1"}}
+	m := image{
+		t: t, packages: []spec{demo("1-r0", "1", "lib/libdemo.so", "1")}, missing: []string{"lib", "lib/libdemo.so"},
+		dir: usrLibDir, files: map[string]string{"lib -> usr/lib": "", "usr/lib/libdemo.so": "1"},
+	}
 	changes, _, holds := m.upgrade(ecosystem.UpgradeOptions{}, demo("2-r0", "2", "usr/lib/libdemo.so", "2"))
 	if got := text(t, changes, "usr/lib/libdemo.so"); got != "2" || len(holds) > 0 {
 		t.Errorf("got %q, %v", got, holds)
@@ -208,22 +212,24 @@ func TestApplets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := make(map[string]string)
+	scripts := make(map[string]string)
 	for _, e := range entries {
 		if kind := e.name[strings.LastIndexByte(e.name, '.')+1:]; strings.HasPrefix(e.name, "busybox-") {
-			real[kind] = string(e.content)
+			scripts[kind] = string(e.content)
 		}
 	}
 	bb := func(version string, applets ...string) spec {
 		s := busybox(version, applets...)
-		s.scripts, s.info = real, []string{"triggers = /bin /usr/bin /sbin /usr/sbin /lib/modules/*"}
+		s.scripts, s.info = scripts, []string{"triggers = /bin /usr/bin /sbin /usr/sbin /lib/modules/*"}
 		return s
 	}
 	old := bb("1-r0", "bin/sh", "sbin/depmod", "bin/readlink", "bin/cat", "bin/old", "bin/deleted", "usr/bin/wget")
-	links := map[string]string{"bin/sh -> /bin/busybox": "", "sbin/depmod -> /bin/busybox": "", "bin/readlink -> /bin/busybox": "",
-		"bin/cat -> /bin/busybox": "", "bin/old -> /bin/busybox": ""}
-	m := image{t: t, packages: []spec{old, named0("wget", "1-r0", "usr/bin/wget", "real")}, files: links}
-	changes, _, holds := m.upgrade(ecosystem.UpgradeOptions{}, named0("wget", "2-r0", "usr/bin/wget2", "real"))
+	links := map[string]string{
+		"bin/sh -> /bin/busybox": "", "sbin/depmod -> /bin/busybox": "", "bin/readlink -> /bin/busybox": "",
+		"bin/cat -> /bin/busybox": "", "bin/old -> /bin/busybox": "",
+	}
+	m := image{t: t, packages: []spec{old, named0("wget", "1-r0", "usr/bin/wget", "scripts")}, files: links}
+	changes, _, holds := m.upgrade(ecosystem.UpgradeOptions{}, named0("wget", "2-r0", "usr/bin/wget2", "scripts"))
 	if text(t, changes, "usr/bin/wget") != "-> /bin/busybox" || text(t, changes, "bin/deleted") != "" || len(holds) > 0 {
 		t.Errorf("another package: got %v, %v", changes, holds)
 	}
@@ -242,7 +248,7 @@ func TestApplets(t *testing.T) {
 	}
 }
 
-// The upgrade of a real package that an official root file system has, from the database alone to the tree.
+// The upgrade of a scripts package that an official root file system has, from the database alone to the tree.
 func TestRealTree(t *testing.T) {
 	for _, release := range []string{"3.10.3", "3.19.4", "3.20.3"} {
 		v := viewOf(t, minirootfs(t, release))

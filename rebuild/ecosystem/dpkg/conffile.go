@@ -18,7 +18,7 @@ const (
 
 // configure settles a package's conffiles, as dpkg --force-confold does after everything is unpacked:
 // deferred_configure in src/main/configure.c.
-func (u *upgrade) configure(in *install) error {
+func (u *upgrade) configure(in *install) {
 	for _, c := range in.new.conffiles {
 		e, waits := in.staged[c.path]
 		if !waits || c.removeOnUpgrade {
@@ -30,7 +30,6 @@ func (u *upgrade) configure(in *install) error {
 		}
 		u.configureConffile(in, c.path, e, content)
 	}
-	return nil
 }
 
 // configureConffile decides about one conffile by dpkg's table: what is installed against what was distributed before,

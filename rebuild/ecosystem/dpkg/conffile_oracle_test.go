@@ -65,8 +65,10 @@ func TestConffilesEqualDpkg(t *testing.T) {
 		},
 		{
 			name: "several, some obsolete",
-			old: spec{version: "1", files: files{"etc/d/a": "a", "etc/d/b": "b", "etc/d/c": "c", "etc/z": "z"},
-				control: files{"conffiles": "/etc/d/c\n/etc/d/a\n/etc/d/b\n/etc/z\n"}},
+			old: spec{
+				version: "1", files: files{"etc/d/a": "a", "etc/d/b": "b", "etc/d/c": "c", "etc/z": "z"},
+				control: files{"conffiles": "/etc/d/c\n/etc/d/a\n/etc/d/b\n/etc/z\n"},
+			},
 			new: spec{version: "2", files: files{"etc/d/b": "b2", "etc/y": "y"}, control: files{"conffiles": "/etc/y\n/etc/d/b\n"}},
 		},
 		{

@@ -154,7 +154,8 @@ func (u *upgrade) checkHandler(in *install, owner, trigger, why string) error {
 		if r.Name != name || arch != "" && r.Arch != arch || !r.installed() {
 			continue
 		}
-		p, content := r.Package, []byte(nil)
+		p := r.Package
+		var content []byte
 		if handler, ok := u.byKey[r.Key]; ok {
 			p, content = handler.new.pkg, handler.new.info["postinst"].content
 		} else {

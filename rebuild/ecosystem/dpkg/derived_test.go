@@ -74,8 +74,10 @@ func TestScripts(t *testing.T) {
 		old, new files
 		hold     string
 	}{
-		{name: "harmless", old: files{"prerm": does(`[ "$1" = remove ]`), "postrm": does(`[ "$1" = purge ]`)},
-			new: files{"preinst": does(`[ "$1" = install ]`), "postinst": does(`[ -z "$2" ]`)}},
+		{
+			name: "harmless", old: files{"prerm": does(`[ "$1" = remove ]`), "postrm": does(`[ "$1" = purge ]`)},
+			new: files{"preinst": does(`[ "$1" = install ]`), "postinst": does(`[ -z "$2" ]`)},
+		},
 		{name: "old prerm", old: files{"prerm": does(`[ "$1 $2" = "upgrade 2" ]`)}, hold: "prerm line 2: touch /x"},
 		{name: "new preinst", new: files{"preinst": does(`[ "$1 $2 $3" = "upgrade 1 2" ]`)}, hold: "preinst line 2: touch /x"},
 		{name: "old postrm", old: files{"postrm": does(`[ "$1 $2" = "upgrade 2" ]`)}, hold: "postrm line 2: touch /x"},

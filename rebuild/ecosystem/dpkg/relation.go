@@ -90,7 +90,7 @@ func (p *relationParser) relation() (relation, error) {
 	if strings.HasPrefix(p.rest, ":") {
 		p.rest = p.rest[1:]
 		if r.arch = p.word("(,|"); r.arch == "" {
-			return r, fmt.Errorf("field %s: no architecture behind %s:", p.field, r.name)
+			return r, fmt.Errorf("field %s: %s has a colon and no architecture", p.field, r.name)
 		}
 	}
 	p.skip()

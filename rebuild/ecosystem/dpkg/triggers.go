@@ -77,7 +77,7 @@ func qualified(p ecosystem.Package) string {
 // editInterests brings a list of interested packages to a package's new state: one line for each, prefix before its
 // name and "/noawait" behind it. Where nothing changed no line moves; dpkg itself would move the package's to the end,
 // which has no meaning.
-func editInterests(data []byte, old, new ecosystem.Package, lines []string) []byte {
+func editInterests(data []byte, old, next ecosystem.Package, lines []string) []byte {
 	var kept []string
 	var was []string
 	for line := range bytes.Lines(data) {
@@ -87,7 +87,7 @@ func editInterests(data []byte, old, new ecosystem.Package, lines []string) []by
 		if len(fields) > 0 {
 			owner, _, _ = strings.Cut(fields[len(fields)-1], "/")
 		}
-		if owner == qualified(old) || owner == qualified(new) {
+		if owner == qualified(old) || owner == qualified(next) {
 			was = append(was, text)
 			continue
 		}

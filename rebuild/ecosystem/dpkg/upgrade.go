@@ -37,9 +37,7 @@ func (Ecosystem) Upgrade(
 		}
 	}
 	for _, in := range u.installs {
-		if err := u.configure(in); err != nil {
-			return nil, nil, err
-		}
+		u.configure(in)
 	}
 	u.checkDisappeared()
 	if err := u.writeDatabase(); err != nil {

@@ -55,8 +55,10 @@ func TestUpgradeEqualsDpkg(t *testing.T) {
 		{
 			name: "modes",
 			old:  []spec{{version: "1", files: files{"usr/bin/s": "one", "usr/lib/d/": ""}}},
-			new: []spec{{version: "2", files: files{"usr/bin/s": "two", "usr/lib/d/": "", "usr/lib/e/": ""},
-				modes: modes{"usr/bin/s": 0o4755, "usr/lib/d/": 0o700, "usr/lib/e/": 0o1777}}},
+			new: []spec{{
+				version: "2", files: files{"usr/bin/s": "two", "usr/lib/d/": "", "usr/lib/e/": ""},
+				modes: modes{"usr/bin/s": 0o4755, "usr/lib/d/": 0o700, "usr/lib/e/": 0o1777},
+			}},
 		},
 		{
 			name: "owners by name",
@@ -119,10 +121,14 @@ func TestUpgradeEqualsDpkg(t *testing.T) {
 		},
 		{
 			name: "takeover by Replaces of both in the run",
-			old: []spec{{name: "a", version: "1", files: files{"usr/lib/a": "a", "usr/lib/m": "m", "usr/lib/m2": "m"}},
-				{name: "b", version: "1", files: files{"usr/lib/b": "b", "usr/lib/n": "n"}}},
-			new: []spec{{name: "a", version: "2", fields: []string{"Replaces: b (<< 2)"}, files: files{"usr/lib/a": "a", "usr/lib/n": "n2"}},
-				{name: "b", version: "2", fields: []string{"Replaces: a (<< 2)"}, files: files{"usr/lib/b": "b", "usr/lib/m": "m2", "usr/lib/m2": "m2"}}},
+			old: []spec{
+				{name: "a", version: "1", files: files{"usr/lib/a": "a", "usr/lib/m": "m", "usr/lib/m2": "m"}},
+				{name: "b", version: "1", files: files{"usr/lib/b": "b", "usr/lib/n": "n"}},
+			},
+			new: []spec{
+				{name: "a", version: "2", fields: []string{"Replaces: b (<< 2)"}, files: files{"usr/lib/a": "a", "usr/lib/n": "n2"}},
+				{name: "b", version: "2", fields: []string{"Replaces: a (<< 2)"}, files: files{"usr/lib/b": "b", "usr/lib/m": "m2", "usr/lib/m2": "m2"}},
+			},
 		},
 		{
 			name:   "takeover from a package that stays",

@@ -281,8 +281,10 @@ func TestUnchangedIsNoChange(t *testing.T) {
 }
 
 func TestDropIns(t *testing.T) {
-	s := spec{name: "base-files", version: "1", files: files{"etc/debian_version": "12.1", "usr/lib/os-release": "x", "usr/share/old": "o", "usr/share/gone/y": "y"},
-		control: files{"conffiles": "/etc/debian_version\n", "postinst": "#!/bin/sh\nrm -rf /\n"}}.withDefaults()
+	s := spec{
+		name: "base-files", version: "1", files: files{"etc/debian_version": "12.1", "usr/lib/os-release": "x", "usr/share/old": "o", "usr/share/gone/y": "y"},
+		control: files{"conffiles": "/etc/debian_version\n", "postinst": "#!/bin/sh\nrm -rf /\n"},
+	}.withDefaults()
 	m := newImage(t)
 	m.install(s)
 	for p := range m.files {

@@ -107,7 +107,7 @@ func TestHostile(t *testing.T) {
 	if err := os.WriteFile(canary, []byte("the machine's secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(host, "program"), []byte("#!/bin/sh\ntouch "+host+"/ran\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(host, "program"), []byte("#!/bin/sh\ntouch "+host+"/ran\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	before := runtime.NumGoroutine()

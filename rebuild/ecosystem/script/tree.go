@@ -181,8 +181,10 @@ func (t *Tree) at(p string) *File {
 }
 
 // Stat describes what a path leads to: its physical path and the entry with its attributes, whose Path and Linkname
-// mean nothing. Lstat does not follow the last component.
-func (t *Tree) Stat(p string) (string, *layer.Entry, error)  { return t.stat("stat", p, true) }
+// mean nothing.
+func (t *Tree) Stat(p string) (string, *layer.Entry, error) { return t.stat("stat", p, true) }
+
+// Lstat is Stat, but does not follow the last component.
 func (t *Tree) Lstat(p string) (string, *layer.Entry, error) { return t.stat("lstat", p, false) }
 
 func (t *Tree) stat(op, p string, follow bool) (string, *layer.Entry, error) {

@@ -3,7 +3,6 @@ package script_test
 import (
 	"archive/tar"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -57,40 +56,4 @@ func image(t testing.TB, files map[string]string) *script.Tree {
 		t.Fatal(err)
 	}
 	return script.NewTree(script.View(stack.Top()), now)
-}
-
-// run runs a script in a tree.
-func run(t testing.TB, tree *script.Tree, text string, args ...string) (string, error) {
-	t.Helper()
-	if !strings.HasPrefix(text, "#!") {
-		text = "#!/bin/sh\n" + text
-	}
-	res, err := script.Run(t.Context(), script.Input{
-		Name: "test", Script: []byte(text), Args: args, Tree: tree, Commands: posix.Commands(),
-		Env: map[string]string{"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root"},
-	})
-	return string(res.Output), err
-}
-
-// effect lists what a tree's edits change: "PATH", "PATH/" or "PATH -> TARGET", with "-" before what is removed.
-func effect(t testing.TB, tree *script.Tree) []string {
-	t.Helper()
-	changes, err := tree.Changes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, c := range changes {
-		switch {
-		case c.Entry == nil:
-			all = append(all, "-"+c.Path)
-		case c.Entry.IsDir():
-			all = append(all, c.Path+"/")
-		case c.Entry.Type == tar.TypeSymlink:
-			all = append(all, c.Path+" -> "+c.Entry.Linkname)
-		default:
-			all = append(all, path.Clean(c.Path))
-		}
-	}
-	return all
 }

@@ -8,8 +8,11 @@ import (
 
 func TestArch(t *testing.T) {
 	for _, c := range []struct{ file, installed, want string }{
-		{"x86_64\n", "aarch64", "x86_64"}, {"", "noarch aarch64 noarch", "aarch64"}, {"a b", "x86 armv7 armv7", "armv7"},
-		{"../x", "x86 armv7", "armv7"}, {"", "noarch", ""},
+		{"x86_64\n", "aarch64", "x86_64"},
+		{"", "noarch aarch64 noarch", "aarch64"},
+		{"a b", "x86 armv7 armv7", "armv7"},
+		{"../x", "x86 armv7", "armv7"},
+		{"", "noarch", ""},
 	} {
 		root := fstest.MapFS{}
 		if c.file != "" {

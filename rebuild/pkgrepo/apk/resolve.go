@@ -45,7 +45,7 @@ func (a *Archive) Resolve(ctx context.Context, artifact pkgrepo.Artifact) (pkgre
 	if err != nil {
 		return artifact, err
 	}
-	defer derived.Close() //nolint:errcheck // only read
+	defer derived.Close()
 	if _, err := io.ReadFull(derived, artifact.SHA256[:]); err != nil {
 		return artifact, fmt.Errorf("resolving %s: %w", artifact.URL, err)
 	}

@@ -56,7 +56,7 @@ func readConfig(root fs.FS, name string, limit int64) (data []byte, ok bool, err
 	if err != nil {
 		return nil, false, fmt.Errorf("reading %s: %w", name, err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, false, &ConfigError{File: name, Reason: "not a regular file"}
 	}

@@ -152,12 +152,12 @@ func writeTable(w io.Writer, file string, of offer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	r, err := of.open(f)
 	if err != nil {
 		return err
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return err
@@ -233,7 +233,7 @@ func scanTable(table io.Reader, wanted map[string]struct{}, f func(record)) erro
 	if err != nil {
 		return err
 	}
-	defer z.Close() //nolint:errcheck // only read
+	defer z.Close()
 	fields, in := newFieldIndex(), newStanzaReader(z)
 	for {
 		stanza, err := in.next()

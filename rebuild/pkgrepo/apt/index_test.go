@@ -57,7 +57,7 @@ func (s *indexServer) packages(repo string, files map[string][]byte) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	defer table.Close() //nolint:errcheck // only read
+	defer table.Close()
 	var out []string
 	wanted := map[string]struct{}{"good": {}, "evil": {}}
 	return out, scanTable(table, wanted, func(r record) { out = append(out, r[fieldPackage]) })

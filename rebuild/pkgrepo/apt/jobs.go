@@ -104,7 +104,7 @@ func (o *opener) index(ctx context.Context, j indexJob) (index, error) {
 	if err != nil {
 		return x, err
 	}
-	defer table.Close() //nolint:errcheck // only read
+	defer table.Close()
 	err = scanTable(table, o.wanted, func(r record) {
 		c, err := r.candidate(j.suite.source.URI)
 		if err != nil {

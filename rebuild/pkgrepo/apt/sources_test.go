@@ -145,7 +145,8 @@ Architectures-Remove: i386
 			one + ":1: check-valid-until=no is not honoured for " + deb, one + ":3: check-date=no, check-valid-until=no is not honoured",
 			two + ":1: check-date=no is not honoured for http://z.example",
 		},
-	}, {
+	},
+	{
 		name: "freshness of a snapshot",
 		files: map[string]string{
 			one: "deb [check-valid-until=no] http://snapshot.debian.org/archive/debian/20260101T000000Z bookworm main\n" +

@@ -16,7 +16,7 @@ var Version = "0.1.0-dev"
 
 // Main runs one command line and returns its exit code.
 func Main(ctx context.Context, args []string, env Env) int {
-	root, g := newRoot(env)
+	root, g := newRoot(env) //nolint:contextcheck // commands get the context from cobra
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if code := new(exitError); errors.As(err, &code) {

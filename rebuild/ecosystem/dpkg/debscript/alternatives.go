@@ -23,8 +23,7 @@ type alternative struct {
 	link   string
 	slaves []slave
 	// choices are sorted by file when written.
-	choices  []choice
-	modified bool
+	choices []choice
 }
 
 // slave is a link that follows the master's.

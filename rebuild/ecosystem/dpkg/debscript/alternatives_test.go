@@ -112,13 +112,13 @@ func TestAlternatives(t *testing.T) {
 		root := t.TempDir()
 		for p, data := range alternativeFiles {
 			at := filepath.Join(root, p)
-			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil { //nolint:gosec // as in an image
+			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			if strings.HasSuffix(p, "/") {
-				err = os.MkdirAll(at, 0o755) //nolint:gosec // as above
+				err = os.MkdirAll(at, 0o755)
 			} else {
-				err = os.WriteFile(at, []byte(data), 0o755) //nolint:gosec // as above
+				err = os.WriteFile(at, []byte(data), 0o755)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -177,11 +177,11 @@ func (e *evaluator) shift(args []string) int {
 
 func (e *evaluator) set(c *syntax.CallExpr, args []string) error {
 	for i, a := range args {
-		switch {
-		case a == "--":
+		switch a {
+		case "--":
 			e.args = args[i+1:]
 			return nil
-		case a == "-e" || a == "-eu" || a == "-ue" || a == "-u" || a == "+e" || a == "+u":
+		case "-e", "-eu", "-ue", "-u", "+e", "+u":
 			on := a[0] == '-'
 			if strings.Contains(a, "e") {
 				e.errexit = on

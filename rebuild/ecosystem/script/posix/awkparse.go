@@ -138,7 +138,8 @@ func (a *awkParser) want(tok string) {
 }
 
 func (a *awkParser) newlines() {
-	for a.take("\n") || a.take(";") {
+	for more := true; more; {
+		more = a.take("\n") || a.take(";")
 	}
 }
 

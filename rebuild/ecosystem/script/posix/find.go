@@ -3,11 +3,11 @@ package posix
 import (
 	"archive/tar"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/pattern"
-	"regexp"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/layer"

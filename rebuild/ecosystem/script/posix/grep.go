@@ -10,12 +10,11 @@ import (
 
 // grepper is one run of grep.
 type grepper struct {
-	p                                           *script.Process
-	patterns                                    []*regexp.Regexp
-	invert, count, quiet, list, only, silent    bool
-	word, line, names, numbers, recursive, less bool
-	max                                         int
-	found, failed                               bool
+	p                                        *script.Process
+	patterns                                 []*regexp.Regexp
+	invert, count, quiet, list, only, silent bool
+	word, line, names, numbers, recursive    bool
+	found, failed                            bool
 }
 
 func grep(p *script.Process) (int, error) {

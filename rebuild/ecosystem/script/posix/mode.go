@@ -203,9 +203,9 @@ func own(p *script.Process, group bool) (int, error) {
 		if len(args) < 2 {
 			return p.Fail(1, "missing operand")
 		}
-		user, grp := args[0], ""
+		user, grp := args[0], args[0]
 		if group {
-			user, grp = "", args[0]
+			user = ""
 		} else if i := strings.IndexByte(user, ':'); i >= 0 {
 			user, grp = user[:i], user[i+1:]
 			if grp == "" {
@@ -220,7 +220,7 @@ func own(p *script.Process, group bool) (int, error) {
 		}
 	}
 	recursive, nofollow := script.Has(opts, "R", "recursive"), script.Has(opts, "h", "no-dereference")
-	return each(p, args, recursive, func(name string, top bool) error {
+	return each(p, args, recursive, func(name string, _ bool) error {
 		if _, e, err := p.Tree().Lstat(name); recursive && err == nil && e.Type == tar.TypeSymlink && !nofollow {
 			return p.Unknownf("changes the owner of what the link %s leads to", name)
 		}

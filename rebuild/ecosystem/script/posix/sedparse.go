@@ -13,7 +13,6 @@ type sedParser struct {
 	p        *script.Process
 	in       string
 	extended bool
-	last     *regexp.Regexp
 }
 
 func (s *sedParser) unknown() error { return s.p.Unknownf("has a sed command that is not modelled") }

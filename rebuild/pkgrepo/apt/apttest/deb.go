@@ -25,7 +25,7 @@ func Control(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	text, err := control(bufio.NewReader(f))
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", file, err)
