@@ -1,13 +1,14 @@
 // Package version orders package versions and says how large a step from one to another is. It is pure: no
 // input, no state.
 //
-// A [Scheme] is one package manager's idea of versions; [Deb] is dpkg's. The [Level] of an update is judged on the
+// A [Scheme] is one package manager's idea of versions; [Deb] is dpkg's, [Apk] is apk's. The [Level] of an update is judged on the
 // upstream version, so that a fix that the distribution backported (a new Debian revision) is told from a new release
 // of the software.
 //
 // # Guarantees
 //
 //   - Deb.Compare orders all valid versions exactly as "dpkg --compare-versions" does. It is a total order on them.
+//     Apk.Compare agrees with every line of apk's own test vectors.
 //   - What is no version by deb-version(7) is an [InvalidError], never a guess.
 //   - Level never errs on the small side for a version that it cannot read: that is [Major].
 //
