@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"time"
 
@@ -30,20 +29,14 @@ func distroAPK(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error) {
 
 func openAPK(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error) {
 	configured, err := apk.Sources(v, opts.Repositories...)
-	if err != nil && len(opts.Repositories) > 0 {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, opts.blame(err, opts.Repositories)
 	}
-	log := opts.logger()
-	for _, n := range configured.Notes {
-		log.WarnContext(ctx, n)
-	}
+	opts.warn(ctx, configured.Notes)
 	var keyring *apk.Keyring
 	if len(opts.Keyrings) > 0 {
 		if keyring, err = apk.LoadKeyring(opts.Keyrings...); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+			return nil, opts.blame(err, opts.Keyrings)
 		}
 	}
 	var names, architectures []string
@@ -61,9 +54,7 @@ func openAPK(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *O
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range archive.Notes() {
-		log.WarnContext(ctx, n)
-	}
+	opts.warn(ctx, archive.Notes())
 	return &apkRepositories{archive}, nil
 }
 

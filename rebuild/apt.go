@@ -3,7 +3,6 @@ package rebuild
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -33,20 +32,14 @@ func distroAPT(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error) {
 func openAPT(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error) {
 	architectures := installedArchitectures(db)
 	configured, err := apt.Sources(v, architectures[0], opts.Repositories...)
-	if err != nil && len(opts.Repositories) > 0 {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, opts.blame(err, opts.Repositories)
 	}
-	log := opts.logger()
-	for _, n := range configured.Notes {
-		log.WarnContext(ctx, n)
-	}
+	opts.warn(ctx, configured.Notes)
 	var keyring *apt.Keyring
 	if len(opts.Keyrings) > 0 {
 		if keyring, err = apt.LoadKeyring(opts.Keyrings...); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+			return nil, opts.blame(err, opts.Keyrings)
 		}
 	}
 	var names []string
@@ -60,9 +53,7 @@ func openAPT(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *O
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range archive.Notes() {
-		log.WarnContext(ctx, n)
-	}
+	opts.warn(ctx, archive.Notes())
 	return &aptRepositories{archive: archive}, nil
 }
 

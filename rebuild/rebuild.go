@@ -59,6 +59,21 @@ func (o *Options) logger() *slog.Logger {
 	return o.Logger
 }
 
+// warn logs what an image's repositories have to say, a line each.
+func (o *Options) warn(ctx context.Context, notes []string) {
+	for _, n := range notes {
+		o.logger().WarnContext(ctx, n)
+	}
+}
+
+// blame tells an error about what the options name from one about what the image configures.
+func (*Options) blame(err error, named []string) error {
+	if len(named) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrOptions, err)
+}
+
 // Job is a plan with everything at hand to apply it.
 type Job struct {
 	Plan *plan.Plan

@@ -100,22 +100,31 @@ func (o Options) network() (http.RoundTripper, error) {
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: headerTimeout,
 	}
-	if o.CACert == "" {
-		return t, nil
+	var err error
+	if t.TLSClientConfig, err = Authorities(o.CACert); err != nil {
+		return nil, err
 	}
-	pem, err := os.ReadFile(o.CACert)
+	return t, nil
+}
+
+// Authorities is the system's certificate authorities with those of a PEM file, as --ca-cert names it; nil, which stands
+// for the system's alone, where no file is named. Its errors are [ErrUsage].
+func Authorities(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // no configuration is what a transport's default stands for
+	}
+	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &Error{Kind: ErrUsage, Ref: "--ca-cert " + o.CACert, What: err.Error(), Cause: err}
+		return nil, &Error{Kind: ErrUsage, Ref: "--ca-cert " + file, What: err.Error(), Cause: err}
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usageError("--ca-cert "+o.CACert, "no certificate in it", "give a PEM file (-----BEGIN CERTIFICATE-----)")
+		return nil, usageError("--ca-cert "+file, "no certificate in it", "give a PEM file (-----BEGIN CERTIFICATE-----)")
 	}
-	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return t, nil
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // plainHosts are the hosts with which plain HTTP may be spoken.

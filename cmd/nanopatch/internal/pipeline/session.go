@@ -1,12 +1,8 @@
 package pipeline
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -61,7 +57,7 @@ func Open(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := authorities(cfg.CACert)
+	tlsConfig, err := image.Authorities(cfg.CACert)
 	if err != nil {
 		return nil, err
 	}
@@ -107,25 +103,6 @@ func (s *Session) stage(name string) func(detail string) {
 		s.mu.Unlock()
 		done(detail)
 	}
-}
-
-// authorities is the system's certificate authorities with those of a PEM file; nil where no file is named.
-func authorities(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // no configuration is what the transport's default stands for
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%w: --ca-cert: %w", image.ErrUsage, err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%w: --ca-cert %s: no certificate in it", image.ErrUsage, file)
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // ErrNotVerified says that what was written, or what was asked to be verified, does not hold.
