@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e bench lint docs all
+.PHONY: help build demo test race e2e oracle bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -34,6 +34,9 @@ race: ## run the tests of concurrent packages under the race detector (needs a C
 
 e2e: $(BIN)/cosign $(BIN)/crane ## run the tests against real tools, repositories and chroots (needs root and .ci/run's packages)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 30m -p 1 $(E2E)
+
+oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of them; needs what e2e needs)
+	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/oracle -args -images=all
 
 bench: ## run the benchmarks, the end-to-end one last
 	$(GO) test -run '^$$' -bench . -benchmem ./rebuild/...
