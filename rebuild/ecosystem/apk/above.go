@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -26,7 +27,7 @@ func (Ecosystem) CheckAbove(
 	if err != nil {
 		return nil, err
 	}
-	u := &upgrade{db: db, tree: newTree(v), batch: newBatch(db.records, nil)}
+	u := &upgrade{db: db, tree: overlay.New(v), batch: newBatch(db.records, nil)}
 	watching, err := u.watching()
 	if err != nil {
 		return nil, err

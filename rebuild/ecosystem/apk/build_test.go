@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 )
 
 // epoch is the build time of test packages.
@@ -166,7 +168,7 @@ func (s spec) header(n, content string) *tar.Header {
 		h.Uname, h.Gname = u, u
 	}
 	if x, ok := s.xattrs[p]; ok {
-		h.PAXRecords[xattrPrefix+"user.test"] = x
+		h.PAXRecords[overlay.XattrPrefix+"user.test"] = x
 	}
 	return h
 }

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
@@ -81,7 +79,7 @@ func (u *upgrade) missingApplets(exists func(name string) bool) (names []string,
 		if !isClean(name) || exists(name) {
 			continue
 		}
-		if _, was := u.db.view.Lookup(u.tree.place(name)); was || !had[name] || u.opts.RestoreMissing {
+		if _, was := u.db.view.Lookup(u.tree.Place(name)); was || !had[name] || u.opts.RestoreMissing {
 			names = append(names, name)
 		}
 	}
@@ -122,9 +120,9 @@ func (u *upgrade) otherApplets(p *script.Process) (int, error) {
 
 // cleared names a place for a link to an applet that the run takes something away from, "" if there is none.
 func (u *upgrade) cleared() string {
-	for _, at := range slices.Sorted(maps.Keys(u.tree.over)) {
+	for _, at := range u.tree.EditedPaths() {
 		for _, dir := range appletDirs {
-			if u.tree.over[at].entry == nil && path.Dir(at) == u.tree.follow(dir) {
+			if c, _ := u.tree.Edited(at); c.Entry == nil && path.Dir(at) == u.tree.Follow(dir, true) {
 				return at
 			}
 		}
@@ -147,14 +145,14 @@ func (u *upgrade) busyboxUpgrade(in *install, text []byte) bool {
 	}
 	u.removeApplets(in, after)
 	names, _ := u.missingApplets(func(name string) bool {
-		e, _ := u.tree.lookup(u.tree.place(name))
-		return e != nil
+		_, exists := u.tree.At(name)
+		return exists
 	})
 	for _, name := range names {
-		h := u.tree.header(layer.Entry{
-			Path: u.tree.place(name), Type: tar.TypeSymlink, Linkname: busyboxTarget, Mode: 0o777, ModTime: u.opts.Time,
+		h := u.tree.WithNames(layer.Entry{
+			Path: u.tree.Place(name), Type: tar.TypeSymlink, Linkname: busyboxTarget, Mode: 0o777, ModTime: u.opts.Time,
 		})
-		u.tree.set(&h, in.key(), false)
+		u.tree.Set(&h, in.key(), false)
 	}
 	return true
 }
@@ -163,18 +161,18 @@ func (u *upgrade) busyboxUpgrade(in *install, text []byte) bool {
 func (u *upgrade) removeApplets(in *install, applets []string) {
 	places := make(map[string]bool, len(applets))
 	for _, name := range applets {
-		places[u.tree.place(name)] = true
+		places[u.tree.Place(name)] = true
 	}
-	bin := u.tree.follow("bin")
+	bin := u.tree.Follow("bin", true)
 	for _, dir := range appletDirs {
-		for _, n := range u.db.view.Children(u.tree.follow(dir)) {
-			e, _ := u.tree.lookup(n.Path)
-			if e == nil || e.Type != tar.TypeSymlink {
+		for _, n := range u.db.view.Children(u.tree.Follow(dir, true)) {
+			e, ok := u.tree.Lookup(n.Path)
+			if !ok || e.Type != tar.TypeSymlink {
 				continue
 			}
 			ping := e.Linkname == "/bin/bbsuid" && (n.Path == bin+"/ping" || n.Path == bin+"/ping6")
 			if e.Linkname == busyboxTarget && !places[n.Path] || ping {
-				u.tree.remove(n.Path, in.key())
+				u.tree.Remove(n.Path, in.key(), false)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -39,7 +40,7 @@ func (m image) index() *layer.Index {
 		if h.Typeflag == tar.TypeReg {
 			h.Size = int64(len(text))
 		}
-		h.PAXRecords = xattrs(h.PAXRecords)
+		h.PAXRecords = overlay.Xattrs(h.PAXRecords)
 		all[name], content[name] = h, text
 	}
 	for i, s := range append(slices.Clone(m.packages), spec{files: m.databaseFiles()}, spec{files: m.files}) {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -151,7 +152,7 @@ func tarDirectory(w io.Writer, root string) error {
 func addXattr(h *tar.Header, p string) {
 	buf := make([]byte, 256)
 	if n, err := syscall.Getxattr(p, "user.test", buf); err == nil {
-		h.PAXRecords = map[string]string{xattrPrefix + "user.test": string(buf[:n])}
+		h.PAXRecords = map[string]string{overlay.XattrPrefix + "user.test": string(buf[:n])}
 	}
 }
 
@@ -191,7 +192,7 @@ func hide(t *testing.T, v *rootfs.View) *rootfs.View {
 			return nil
 		}
 		h := &tar.Header{
-			Name: n.Path, Typeflag: n.Type, Mode: n.Mode, Uid: n.UID, Gid: n.GID, ModTime: n.ModTime, Linkname: n.Linkname, PAXRecords: xattrs(n.PAX),
+			Name: n.Path, Typeflag: n.Type, Mode: n.Mode, Uid: n.UID, Gid: n.GID, ModTime: n.ModTime, Linkname: n.Linkname, PAXRecords: overlay.Xattrs(n.PAX),
 		}
 		var content []byte
 		if n.Type == tar.TypeReg {
@@ -295,7 +296,7 @@ func writeNode(w *tar.Writer, v *rootfs.View, n rootfs.Node) error {
 	}
 	h := &tar.Header{
 		Name: n.Path, Typeflag: n.Type, Mode: n.Mode, Uid: n.UID, Gid: n.GID, ModTime: n.ModTime, Linkname: n.Linkname,
-		Devmajor: n.Devmajor, Devminor: n.Devminor, PAXRecords: xattrs(n.PAX),
+		Devmajor: n.Devmajor, Devminor: n.Devminor, PAXRecords: overlay.Xattrs(n.PAX),
 	}
 	var content []byte
 	if n.Type == tar.TypeReg {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -57,13 +58,13 @@ func (o owners) attrs(e *layer.Entry) attrs {
 
 // hashXattrs is apk_fileinfo_hash_xattr_array (src/io.c): names and values, each after its length, by name.
 func hashXattrs(pax map[string]string) string {
-	attributes := xattrs(pax)
+	attributes := overlay.Xattrs(pax)
 	if len(attributes) == 0 {
 		return ""
 	}
 	h := sha1.New() //nolint:gosec // see Checksum
 	for _, key := range slices.Sorted(maps.Keys(attributes)) {
-		for _, s := range []string{strings.TrimPrefix(key, xattrPrefix), attributes[key]} {
+		for _, s := range []string{strings.TrimPrefix(key, overlay.XattrPrefix), attributes[key]} {
 			_ = binary.Write(h, binary.BigEndian, uint32(len(s)))
 			h.Write([]byte(s))
 		}

@@ -23,7 +23,7 @@ func (u *upgrade) removeOld() error {
 			owned = u.ownedPlaces()
 		}
 		for _, p := range gone {
-			if !owned[u.tree.place(p)] {
+			if !owned[u.tree.Place(p)] {
 				if err := u.removeFile(in, p); err != nil {
 					return err
 				}
@@ -37,10 +37,10 @@ func (u *upgrade) removeOld() error {
 // ownedPlaces are the physical paths of all files that packages have after the run.
 func (u *upgrade) ownedPlaces() map[string]bool {
 	owned := make(map[string]bool)
-	u.batch.ownedByOthers(func(p string) { owned[u.tree.place(p)] = true })
+	u.batch.ownedByOthers(func(p string) { owned[u.tree.Place(p)] = true })
 	for _, in := range u.batch.installs {
 		for p := range in.ships {
-			owned[u.tree.place(p)] = true
+			owned[u.tree.Place(p)] = true
 		}
 	}
 	return owned
@@ -49,9 +49,9 @@ func (u *upgrade) ownedPlaces() map[string]bool {
 // removeFile removes a file that is as the package installed it. One that was changed stays in a protected directory; apk
 // would remove it from any other, and takes the change with it.
 func (u *upgrade) removeFile(in *install, p string) error {
-	at := u.tree.place(p)
-	there, inode := u.tree.lookup(at)
-	if there == nil {
+	at := u.tree.Place(p)
+	there, exists := u.tree.Lookup(at)
+	if !exists {
 		return nil
 	}
 	if there.IsDir() {
@@ -59,15 +59,15 @@ func (u *upgrade) removeFile(in *install, p string) error {
 		return nil
 	}
 	was := in.old.file(p)
-	sum, known, err := u.sumThere(there, inode)
+	sum, known, err := u.sumThere(there.Entry, there.Inode)
 	if err != nil {
 		return err
 	}
 	protected := u.protected.covers(path.Dir(p))
 	clean := was.hasSum && known && sum == was.sum
 	switch {
-	case clean, !protected && (!was.summed(there) || u.opts.OnModified == ecosystem.OverwriteModified):
-		u.tree.remove(at, in.key())
+	case clean, !protected && (!was.summed(there.Entry) || u.opts.OnModified == ecosystem.OverwriteModified):
+		u.tree.Remove(at, in.key(), false)
 	case protected, u.opts.OnModified == ecosystem.KeepModified:
 		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
 	default:
@@ -88,9 +88,9 @@ func (u *upgrade) removeDirectories() {
 		}
 		slices.SortFunc(gone, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
 		for _, dir := range slices.Compact(gone) {
-			at := u.tree.place(dir)
-			if e, _ := u.tree.lookup(at); e != nil && e.IsDir() && u.tree.empty(at) && !u.neededPlace(at, need) {
-				u.tree.remove(at, in.key())
+			at := u.tree.Place(dir)
+			if e, ok := u.tree.Lookup(at); ok && e.IsDir() && len(u.tree.Names(at)) == 0 && !u.neededPlace(at, need) {
+				u.tree.Remove(at, in.key(), false)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (u *upgrade) removeDirectories() {
 // neededPlace tells whether a physical directory is one that a package has under another name.
 func (u *upgrade) neededPlace(at string, need map[string]bool) bool {
 	for dir := range need {
-		if path.Base(dir) == path.Base(at) && u.tree.follow(dir) == at {
+		if path.Base(dir) == path.Base(at) && u.tree.Follow(dir, true) == at {
 			return true
 		}
 	}

@@ -1,16 +1,13 @@
 package apk
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
-	"path"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script/posix"
-	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/version"
 )
 
@@ -23,7 +20,7 @@ func (u *upgrade) run(ctx context.Context, in *install, why, kind string, text [
 	if inert(text) || u.held(in.key()) {
 		return nil
 	}
-	edited := script.NewTree(scriptBase{u.tree, script.View(u.tree.view)}, u.opts.Time)
+	edited := script.NewTree(u.tree, u.opts.Time)
 	_, err := script.Run(ctx, script.Input{
 		Name: "." + kind, Script: text, Args: args, Env: map[string]string{"PATH": scriptPath}, Tree: edited, Commands: u.commands(),
 	})
@@ -40,55 +37,14 @@ func (u *upgrade) run(ctx context.Context, in *install, why, kind string, text [
 	case err != nil:
 		return err
 	}
+	database := func(p string) bool { return strings.HasPrefix(p, u.tree.Follow(u.db.dir, true)+"/") }
 	for _, c := range changes {
-		if strings.HasPrefix(c.Path, u.tree.follow(u.db.dir)+"/") {
+		if database(c.Path) {
 			u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s.%s changes /%s, apk's own database", why, kind, c.Path)
 			return nil
 		}
-		if c.Entry == nil {
-			u.tree.remove(c.Path, in.key())
-			continue
-		}
-		u.tree.set(c.Entry, in.key(), false)
 	}
-	return nil
-}
-
-// scriptBase shows an upgrade's tree to scripts.
-type scriptBase struct {
-	tree *tree
-	view script.Base
-}
-
-func (b scriptBase) Lookup(p string) (script.File, bool) {
-	e, inode := b.tree.lookup(p)
-	return script.File{Entry: e, Inode: inode}, e != nil
-}
-
-func (b scriptBase) Names(dir string) []string {
-	var names []string
-	for _, name := range b.view.Names(dir) {
-		if _, changed := b.tree.over[path.Join(dir, name)]; !changed {
-			names = append(names, name)
-		}
-	}
-	for p, c := range b.tree.over {
-		if c.entry != nil && p != "." && path.Dir(p) == dir {
-			names = append(names, path.Base(p))
-		}
-	}
-	return names
-}
-
-func (b scriptBase) Open(f script.File) (layer.File, error) { return b.view.Open(f) }
-
-func (b scriptBase) Linked(f script.File) bool {
-	for _, c := range b.tree.over {
-		if c.entry != nil && c.entry.Type == tar.TypeLink && f.Inode != nil && c.entry.Linkname == f.Inode.Path {
-			return true
-		}
-	}
-	return b.view.Linked(f)
+	return u.tree.Adopt(changes, in.key(), database)
 }
 
 // commands are the programs that apk's scripts call.

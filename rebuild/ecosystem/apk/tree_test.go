@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -107,7 +108,7 @@ func describe(t testing.TB, v *rootfs.View) map[string]string {
 		case tar.TypeSymlink:
 			s = fmt.Sprintf("%c %d:%d %s", i.Type, i.UID, i.GID, i.Linkname)
 		case tar.TypeReg:
-			s += fmt.Sprintf(" %d %x %v", i.Size, i.SHA256[:6], xattrs(i.PAX))
+			s += fmt.Sprintf(" %d %x %v", i.Size, i.SHA256[:6], overlay.Xattrs(i.PAX))
 			if !strings.Contains(n.Path, "lib/apk/db/") {
 				s += " " + fmt.Sprint(i.ModTime.Unix())
 			}

@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -34,17 +35,17 @@ func (u *upgrade) unpack(in *install) error {
 // directory makes sure of a directory. One that is there stays as it is, but for permissions that the packages agreed on
 // before and no longer do; a link to one counts. One that someone removed stays away until a file needs it.
 func (u *upgrade) directory(in *install, e *layer.Entry) {
-	at := u.tree.place(e.Path)
-	there, _ := u.tree.lookup(at)
+	at := u.tree.Place(e.Path)
+	there, exists := u.tree.Lookup(at)
 	switch {
-	case there == nil && in.old.dir(e.Path) != nil && !u.opts.RestoreMissing:
+	case !exists && in.old.dir(e.Path) != nil && !u.opts.RestoreMissing:
 		u.skippedDirs[e.Path] = true
-	case there == nil:
+	case !exists:
 		u.makeDirectory(in, e.Path)
 	case there.IsDir():
-		u.permissions(in, e, there)
+		u.permissions(in, e, there.Entry)
 	default:
-		if t, _ := u.tree.lookup(u.tree.follow(e.Path)); t == nil || !t.IsDir() {
+		if t, ok := u.tree.Target(e.Path); !ok || !t.IsDir() {
 			u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not a directory", slashed(e.Path))
 		}
 	}
@@ -55,17 +56,17 @@ func (u *upgrade) makeDirectory(in *install, name string) {
 	if name == "." || name == "" {
 		return
 	}
-	if t, _ := u.tree.lookup(u.tree.follow(name)); t != nil {
+	if _, exists := u.tree.Target(name); exists {
 		return
 	}
 	u.makeDirectory(in, path.Dir(name))
-	h := layer.Entry{Path: u.tree.place(name), Type: tar.TypeDir, Mode: 0o755, ModTime: in.new.Date()}
+	h := layer.Entry{Path: u.tree.Place(name), Type: tar.TypeDir, Mode: 0o755, ModTime: in.new.Date()}
 	if e, ok := in.new.files.Lookup(name); ok && e.IsDir() {
 		a := u.ids.attrs(e)
-		h.Mode, h.UID, h.GID, h.ModTime, h.PAX = a.mode, a.uid, a.gid, e.ModTime, xattrs(e.PAX)
+		h.Mode, h.UID, h.GID, h.ModTime, h.PAX = a.mode, a.uid, a.gid, e.ModTime, overlay.Xattrs(e.PAX)
 	}
-	h = u.tree.header(h)
-	u.tree.set(&h, in.key(), false)
+	h = u.tree.WithNames(h)
+	u.tree.Set(&h, in.key(), false)
 }
 
 // permissions follows a change of a directory's mode or owner between the versions, if the directory is as the packages
@@ -89,7 +90,7 @@ func (u *upgrade) permissions(in *install, e, there *layer.Entry) {
 	}
 	h := *there
 	h.Mode, h.UID, h.GID = after.mode, after.uid, after.gid
-	u.tree.set(&h, in.key(), false)
+	u.tree.Set(&h, in.key(), false)
 }
 
 // agreed gives what the packages will say of a directory together.
@@ -123,19 +124,19 @@ func (a *attrs) join(d *dirRecord) {
 
 // file puts one file of the package into its place, unless what is there says otherwise.
 func (u *upgrade) file(in *install, e *layer.Entry, landed map[string]string) error {
-	at := u.tree.place(e.Path)
-	there, inode := u.tree.lookup(at)
+	at := u.tree.Place(e.Path)
+	there, exists := u.tree.Lookup(at)
 	switch {
-	case there == nil && u.staysAbsent(e.Path):
+	case !exists && u.staysAbsent(e.Path):
 		return nil
-	case there == nil:
+	case !exists:
 		u.makeDirectory(in, path.Dir(e.Path))
-		at = u.tree.place(e.Path)
+		at = u.tree.Place(e.Path)
 	case there.IsDir():
 		u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is a directory", slashed(e.Path))
 		return nil
 	default:
-		goes, err := u.replaces(in, e, there, inode)
+		goes, err := u.replaces(in, e, there.Entry, there.Inode)
 		if err != nil || goes == "" {
 			return err
 		}
@@ -150,7 +151,7 @@ func (u *upgrade) staysAbsent(p string) bool {
 	if u.opts.RestoreMissing {
 		return false
 	}
-	if _, was := u.db.view.Lookup(u.tree.place(p)); was {
+	if _, was := u.db.view.Lookup(u.tree.Place(p)); was {
 		return false // it went in this run
 	}
 	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
@@ -170,7 +171,7 @@ func (u *upgrade) staysAbsent(p string) bool {
 // NAME.apk-new, or "" for nowhere.
 func (u *upgrade) replaces(in *install, e, there, inode *layer.Entry) (string, error) {
 	owner := u.owner(in, e.Path)
-	if _, ours := u.tree.over[there.Path]; ours {
+	if _, ours := u.tree.Edited(there.Path); ours {
 		return there.Path, nil
 	}
 	shipped, stated := in.new.sums[e.Path]
@@ -223,12 +224,12 @@ func (u *upgrade) owner(in *install, p string) *fileRecord {
 	}
 	if u.byPlace == nil {
 		u.byPlace = make(map[string]*fileRecord)
-		places := newTree(u.db.view)
+		places := overlay.New(u.db.view)
 		for _, r := range u.db.records {
-			r.paths(func(name string, f *fileRecord) { u.byPlace[places.place(name)] = f })
+			r.paths(func(name string, f *fileRecord) { u.byPlace[places.Place(name)] = f })
 		}
 	}
-	return u.byPlace[u.tree.place(p)]
+	return u.byPlace[u.tree.Place(p)]
 }
 
 // sumThere gives the checksum of a file or link of the tree; known is false for all else.
@@ -266,12 +267,12 @@ func (p *payload) sameContent(e, inode *layer.Entry) bool {
 // put places one entry of the package's archive at a physical path.
 func (u *upgrade) put(in *install, e *layer.Entry, at string, landed map[string]string) error {
 	a := u.ids.attrs(e)
-	h := u.tree.header(layer.Entry{
-		Path: at, Type: e.Type, Mode: a.mode, UID: a.uid, GID: a.gid, ModTime: e.ModTime, PAX: xattrs(e.PAX),
+	h := u.tree.WithNames(layer.Entry{
+		Path: at, Type: e.Type, Mode: a.mode, UID: a.uid, GID: a.gid, ModTime: e.ModTime, PAX: overlay.Xattrs(e.PAX),
 	})
 	switch e.Type {
 	case tar.TypeReg:
-		u.tree.set(h.WithContent(e), in.key(), false)
+		u.tree.Set(h.WithContent(e), in.key(), false)
 		landed[e.Path] = at
 	case tar.TypeLink:
 		target, err := in.new.files.Target(e)
@@ -280,16 +281,16 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string, landed map[string]
 		}
 		if carrier, ok := landed[target.Path]; ok && carrier != at {
 			h.Linkname, h.PAX = carrier, nil
-			u.tree.set(&h, in.key(), false)
+			u.tree.Set(&h, in.key(), false)
 			return nil
 		}
 		// What it is linked to is not in the tree: the content comes here.
-		h.PAX = xattrs(target.PAX)
-		u.tree.set(h.WithContent(target), in.key(), false)
+		h.PAX = overlay.Xattrs(target.PAX)
+		u.tree.Set(h.WithContent(target), in.key(), false)
 		landed[target.Path] = at
 	default:
 		h.Linkname, h.Devmajor, h.Devminor = e.Linkname, e.Devmajor, e.Devminor
-		u.tree.set(&h, in.key(), false)
+		u.tree.Set(&h, in.key(), false)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -35,7 +36,7 @@ func (Ecosystem) Upgrade(
 		return nil, u.holds, nil
 	}
 	slices.SortFunc(u.kept, func(a, b ecosystem.KeptFile) int { return cmp.Compare(a.Path, b.Path) })
-	return &ecosystem.Effect{Changes: u.tree.effect(), Kept: u.kept}, nil, nil
+	return &ecosystem.Effect{Changes: u.tree.Changes(), Kept: u.kept}, nil, nil
 }
 
 // work does what apk does package by package. Here each step is done for all packages before the next, which makes no
@@ -68,7 +69,7 @@ func (u *upgrade) work(ctx context.Context) error {
 // upgrade is one run of apk.
 type upgrade struct {
 	db        *database
-	tree      *tree
+	tree      *overlay.Tree
 	opts      ecosystem.UpgradeOptions
 	ids       owners
 	protected protection
@@ -86,7 +87,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 	if err != nil {
 		return nil, err
 	}
-	u := &upgrade{db: db, tree: newTree(v), opts: opts, skippedDirs: make(map[string]bool)}
+	u := &upgrade{db: db, tree: overlay.New(v), opts: opts, skippedDirs: make(map[string]bool)}
 	if u.opts.OnModified == "" {
 		u.opts.OnModified = ecosystem.HoldModified
 	}
@@ -160,8 +161,8 @@ func (u *upgrade) writeDatabase() error {
 	}
 	key := u.batch.installs[0].key()
 	for _, name := range []string{installedFile, scriptsFile, scriptsGzFile, triggersFile} {
-		p := u.tree.follow(u.db.path(name))
-		if e, _ := u.tree.lookup(p); e == nil && name != installedFile && !u.creates(name) {
+		p := u.tree.Follow(u.db.path(name), true)
+		if !u.tree.Exists(p) && name != installedFile && !u.creates(name) {
 			continue
 		}
 		old, err := readOptional(u.db.view, p)
@@ -191,8 +192,7 @@ func (u *upgrade) creates(name string) bool {
 				return true
 			}
 		case scriptsFile:
-			gz, _ := u.tree.lookup(u.tree.follow(u.db.path(scriptsGzFile)))
-			if gz == nil && len(in.new.scripts) > 0 {
+			if _, gz := u.tree.Target(u.db.path(scriptsGzFile)); !gz && len(in.new.scripts) > 0 {
 				return true
 			}
 		}
@@ -203,13 +203,13 @@ func (u *upgrade) creates(name string) bool {
 // write puts a file of the database into the tree.
 func (u *upgrade) write(key ecosystem.Key, p string, content []byte) error {
 	header := layer.Entry{Path: p, Mode: 0o644, ModTime: u.opts.Time}
-	if e, inode := u.tree.lookup(p); e != nil && inode != nil {
-		header.Mode, header.UID, header.GID = inode.Mode, inode.UID, inode.GID
+	if f, _ := u.tree.Lookup(p); f.Inode != nil {
+		header.Mode, header.UID, header.GID = f.Inode.Mode, f.Inode.UID, f.Inode.GID
 	}
-	e, err := layer.NewFile(u.tree.header(header), layer.Bytes(content))
+	e, err := layer.NewFile(u.tree.WithNames(header), layer.Bytes(content))
 	if err != nil {
 		return err
 	}
-	u.tree.set(e, key, true)
+	u.tree.Set(e, key, true)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -266,15 +267,15 @@ func TestRealTree(t *testing.T) {
 // checkFiles finds all files of the database in the tree, with their checksums.
 func checkFiles(t *testing.T, release string, v *rootfs.View, db *database) {
 	t.Helper()
-	u := &upgrade{db: db, tree: newTree(v)}
+	u := &upgrade{db: db, tree: overlay.New(v)}
 	for _, r := range db.records {
 		r.paths(func(p string, f *fileRecord) {
-			e, inode := u.tree.lookup(u.tree.place(p))
-			if e == nil {
+			there, ok := u.tree.At(p)
+			if !ok {
 				t.Errorf("%s: %s is missing", release, p)
 				return
 			}
-			sum, known, err := u.sumThere(e, inode)
+			sum, known, err := u.sumThere(there.Entry, there.Inode)
 			if changed := strings.HasPrefix(p, "etc/"); err != nil || !changed && (!known || sum != f.sum) {
 				t.Errorf("%s: %s: got %s, %t, %v, want %s", release, p, sum, known, err, f.sum)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -26,7 +27,7 @@ func (Ecosystem) CheckAbove(
 			touched[c.Package] = append(touched[c.Package], c.Path)
 		}
 	}
-	u := &upgrade{db: db, before: newTree(v), tree: newTree(v), byKey: make(map[ecosystem.Key]*install)}
+	u := &upgrade{db: db, before: overlay.New(v), tree: overlay.New(v), byKey: make(map[ecosystem.Key]*install)}
 	for _, s := range steps {
 		d, ok := s.Payload.(*deb)
 		if !ok {

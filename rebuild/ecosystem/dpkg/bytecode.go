@@ -19,11 +19,11 @@ func (u *upgrade) dropBytecode(in *install, source string) {
 	}
 	cache := path.Join(dir, bytecodeDir)
 	for _, p := range u.compiled(cache)[module] {
-		if u.exists(p) {
-			u.tree.remove(p, in.key(), false)
+		if u.tree.Exists(p) {
+			u.tree.Remove(p, in.key(), false)
 		}
 	}
-	if f, ok := u.tree.lookup(cache); ok && f.IsDir() && !u.listed(cache) {
+	if f, ok := u.tree.Lookup(cache); ok && f.IsDir() && !u.listed(cache) {
 		u.removeEmpty(in, cache)
 	}
 }
@@ -34,7 +34,7 @@ func (u *upgrade) compiled(cache string) map[string][]string {
 		return known
 	}
 	modules := make(map[string][]string)
-	for _, p := range u.tree.children(cache) {
+	for _, p := range u.tree.Children(cache) {
 		// MODULE.TAG.pyc or MODULE.TAG.opt-1.pyc (PEP 488)
 		module, rest, ok := strings.Cut(path.Base(p), ".")
 		if ok && strings.HasSuffix(rest, ".pyc") && !u.listed(p) {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/version"
 )
@@ -23,7 +24,7 @@ const (
 // other packages in tarobject (src/main/archives.c). A conflict holds the package.
 //
 // Packages of the batch count as they will be: one that no longer ships the path has given it up, whoever comes first.
-func (u *upgrade) claim(in *install, e *layer.Entry, existing file, exists bool) claimed {
+func (u *upgrade) claim(in *install, e *layer.Entry, existing script.File, exists bool) claimed {
 	verdict := takeFile
 	for _, r := range u.shippedBy[e.Path] {
 		if r == in.old {
@@ -97,10 +98,10 @@ func (u *upgrade) inSync(in *install) bool {
 }
 
 // checkShared holds a package whose copy of a file that its other instances ship is another one.
-func (u *upgrade) checkShared(in *install, e *layer.Entry, existing file) {
+func (u *upgrade) checkShared(in *install, e *layer.Entry, existing script.File) {
 	same := e.Type == existing.Type && e.Linkname == existing.Linkname
 	if t, err := in.new.files.Target(e); err == nil {
-		content := existing.regular()
+		content := existing.Regular()
 		same = content != nil && content.SHA256 == t.SHA256
 	}
 	if in.conffiles[e.Path].path != "" {
@@ -113,8 +114,8 @@ func (u *upgrade) checkShared(in *install, e *layer.Entry, existing file) {
 
 // obsoleteThere tells whether a path is an obsolete conffile of another package and a conffile of this one, which may
 // have it then.
-func (u *upgrade) obsoleteThere(in *install, r *record, name string, existing file, exists bool) bool {
-	if in.conffiles[name].path == "" || !exists || existing.regular() == nil {
+func (u *upgrade) obsoleteThere(in *install, r *record, name string, existing script.File, exists bool) bool {
+	if in.conffiles[name].path == "" || !exists || existing.Regular() == nil {
 		return false
 	}
 	for _, c := range r.conffiles {
@@ -216,7 +217,7 @@ func (u *upgrade) checkDisappeared() {
 // saved tells whether a package keeps a file of its own: one that it did not lose and that is no directory of others.
 func (u *upgrade) saved(list []string, lost map[string]bool) bool {
 	for _, name := range list {
-		if f, ok := u.tree.at(name); !lost[name] && (!ok || !f.IsDir()) {
+		if f, ok := u.tree.At(name); !lost[name] && (!ok || !f.IsDir()) {
 			return true
 		}
 	}

@@ -43,8 +43,8 @@ func (u *upgrade) configure(in *install) {
 // A conffile that is new is installed, or put beside a file that happens to be there.
 func (u *upgrade) configureConffile(in *install, name string, e, content *layer.Entry) {
 	use := u.diversions.use(name, in.old.Name)
-	at := u.tree.place(use)
-	existing, exists := u.tree.lookup(at)
+	at := u.tree.Place(use)
+	existing, exists := u.tree.Lookup(at)
 	if !exists && u.conffileStaysAbsent(in, name, at) {
 		return
 	}
@@ -52,21 +52,21 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 		u.leaveLinkedConffile(in, name, at, e, content)
 		return
 	}
-	if exists && existing.regular() == nil {
+	if exists && existing.Regular() == nil {
 		in.ghosts[name] = true
 		return
 	}
 	header := u.header(e, at)
 	if exists {
 		// The administrator's mode and owner stay.
-		was := existing.regular()
+		was := existing.Regular()
 		header.Mode, header.UID, header.GID = was.Mode, was.UID, was.GID
 		if was.SHA256 == content.SHA256 {
 			return
 		}
 	}
 	before := u.conffileHash(in, name)
-	edited := !exists || digest(existing.regular().MD5).String() != before
+	edited := !exists || digest(existing.Regular().MD5).String() != before
 	switch {
 	case !exists && (before == newConffile || u.opts.RestoreMissing), !edited:
 		u.set(in, header.WithContent(content))
@@ -76,7 +76,7 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 		return
 	}
 	u.keep(in, at)
-	if u.exists(at + oldSuffix) {
+	if u.tree.Exists(at + oldSuffix) {
 		u.remove(in, at+oldSuffix)
 	}
 	header.Path = at + distSuffix
@@ -85,7 +85,7 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 
 // keep notes that the administrator's version stays, if there is one.
 func (u *upgrade) keep(in *install, at string) {
-	if !u.exists(at) {
+	if !u.tree.Exists(at) {
 		return
 	}
 	u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
@@ -94,7 +94,7 @@ func (u *upgrade) keep(in *install, at string) {
 // conffileStaysAbsent tells whether a conffile that is not there has no place any more: its directory was removed, or
 // it was a plain file of the package until now and someone removed it. Other deleted conffiles are up to dpkg's table.
 func (u *upgrade) conffileStaysAbsent(in *install, name, at string) bool {
-	if parent, ok := u.tree.at(path.Dir(at)); path.Dir(at) != "." && (!ok || !parent.IsDir()) {
+	if parent, ok := u.tree.At(path.Dir(at)); path.Dir(at) != "." && (!ok || !parent.IsDir()) {
 		return true
 	}
 	_, old := in.oldPlace[at]

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/internal/accounts"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -250,3 +251,6 @@ func readOptional(v *rootfs.View, p string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// readFile reads a small file of a tree with changes, links followed; nil without an error if there is none.
+func readFile(t *overlay.Tree, name string) ([]byte, error) { return t.ReadFile(name, maxDatabase) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 )
 
 // derived is a file that some program makes of all files in a directory. Where it is not there, nobody wants it, and
@@ -61,7 +62,7 @@ func (u *upgrade) checkTriggers() error {
 
 func (u *upgrade) checkDerived(in *install) {
 	for _, d := range derivedFiles {
-		if _, exists := u.tree.target(d.output); !exists {
+		if _, exists := u.tree.Target(d.output); !exists {
 			continue
 		}
 		if p := in.changedBelow(d.input, u.tree); p != "" {
@@ -71,8 +72,8 @@ func (u *upgrade) checkDerived(in *install) {
 }
 
 // changedBelow gives a changed path below a directory, "" if there is none.
-func (in *install) changedBelow(dir string, t *tree) string {
-	dir = t.follow(dir, true)
+func (in *install) changedBelow(dir string, t *overlay.Tree) string {
+	dir = t.Follow(dir, true)
 	for _, p := range in.touched {
 		if p == dir || strings.HasPrefix(p, dir+"/") {
 			return p
@@ -137,7 +138,7 @@ func (u *upgrade) interestedIn(i interest) ([]string, error) {
 		}
 		return all[p], nil
 	}
-	data, err := u.tree.readFile(triggersDir + "/" + i.name)
+	data, err := readFile(u.tree, triggersDir+"/"+i.name)
 	var owners []string
 	for _, line := range strings.Fields(string(data)) {
 		owner, _, _ := strings.Cut(line, "/")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/maintscript"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -172,7 +173,7 @@ func checkInertScripts(t *testing.T, root string, v *rootfs.View) {
 			}
 			asked++
 			script := maintscript.Script{Name: name, Package: r.Name, Arch: r.Arch, Content: content}
-			if !maintscript.Check(script, args, scriptRoot{newTree(v)}).Inert {
+			if !maintscript.Check(script, args, scriptRoot{overlay.New(v)}).Inert {
 				continue
 			}
 			inert++

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -37,7 +38,7 @@ func (u *upgrade) checkLibraries() error {
 	cached, cacheErr := parseLDCache(data)
 	places := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(cached)) {
-		places[u.tree.place(strings.TrimLeft(name, "/"))] = cached[name]
+		places[u.tree.Place(strings.TrimLeft(name, "/"))] = cached[name]
 	}
 	for _, in := range u.installs {
 		for _, p := range in.touched {
@@ -59,8 +60,8 @@ func (u *upgrade) checkLibraries() error {
 
 // staleLibrary tells why the cache is wrong about a changed file, "" if it is right.
 func (u *upgrade) staleLibrary(p string, cached map[string]string) string {
-	f, ok := u.tree.target(p)
-	if !ok || f.regular() == nil {
+	f, ok := u.tree.Target(p)
+	if !ok || f.Regular() == nil {
 		if _, known := cached[p]; known {
 			return listName(p) + " is gone"
 		}
@@ -85,8 +86,8 @@ func (u *upgrade) staleLibrary(p string, cached map[string]string) string {
 var errNoLibrary = errors.New("not a shared library")
 
 // soname reads the name under which programs ask for a library: DT_SONAME, or the file's own.
-func (u *upgrade) soname(f file, name string) (string, error) {
-	content, err := u.tree.content(f)
+func (u *upgrade) soname(f script.File, name string) (string, error) {
+	content, err := u.tree.Content(f)
 	if err != nil {
 		return "", err
 	}
@@ -130,9 +131,9 @@ func isLibraryName(name string) bool {
 func (u *upgrade) libraryDirs() (map[string]bool, error) {
 	dirs := make(map[string]bool)
 	add := func(dir string) {
-		at := u.tree.follow(dir, true)
+		at := u.tree.Follow(dir, true)
 		dirs[at] = true
-		for _, sub := range u.tree.children(path.Join(at, "glibc-hwcaps")) {
+		for _, sub := range u.tree.Children(path.Join(at, "glibc-hwcaps")) {
 			dirs[sub] = true
 		}
 	}
@@ -142,7 +143,7 @@ func (u *upgrade) libraryDirs() (map[string]bool, error) {
 	files := []string{ldConfPath}
 	const maxFiles = 1000
 	for i := 0; i < len(files) && i < maxFiles; i++ {
-		data, err := u.tree.readFile(files[i])
+		data, err := readFile(u.tree, files[i])
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +168,7 @@ func (u *upgrade) included(pattern, base string) []string {
 		pattern = path.Join(base, pattern)
 	}
 	var files []string
-	for _, p := range u.tree.children(u.tree.follow(path.Dir(pattern), true)) {
+	for _, p := range u.tree.Children(u.tree.Follow(path.Dir(pattern), true)) {
 		if ok, err := path.Match(path.Base(pattern), path.Base(p)); err == nil && ok {
 			files = append(files, p)
 		}

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
 // mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
 // otherwise is the caller's choice.
-func (u *upgrade) mayReplace(in *install, name, at string, existing file, by *layer.Entry) bool {
+func (u *upgrade) mayReplace(in *install, name, at string, existing script.File, by *layer.Entry) bool {
 	state := u.modified(in, name, at, existing, by)
 	switch {
 	case state == asInstalled || u.opts.OnModified == ecosystem.OverwriteModified:
@@ -40,8 +41,8 @@ const (
 
 // modified tells whether a file differs from what its package installed, as far as the database knows digests. A file
 // that already is what the new version has counts as unmodified.
-func (u *upgrade) modified(in *install, name, at string, existing file, by *layer.Entry) modification {
-	if _, changed := u.tree.over[at]; changed || existing.IsDir() && by == nil {
+func (u *upgrade) modified(in *install, name, at string, existing script.File, by *layer.Entry) modification {
+	if _, changed := u.tree.Edited(at); changed || existing.IsDir() && by == nil {
 		return asInstalled
 	}
 	want, known := u.recorded(in, name, at)
@@ -52,7 +53,7 @@ func (u *upgrade) modified(in *install, name, at string, existing file, by *laye
 	case u.cameAlong(in, at):
 		return asInstalled
 	}
-	content := existing.regular()
+	content := existing.Regular()
 	switch {
 	case content == nil && by != nil && by.Type == existing.Type && by.Linkname == existing.Linkname:
 		return asInstalled
@@ -90,16 +91,16 @@ func (u *upgrade) cameAlong(in *install, at string) bool {
 // link led. It counts as the package's if it leads to something of this package or of another from the same source, as
 // those do that lead to a library's latest version, or to nothing beside itself; whoever points it elsewhere leads it
 // out of there.
-func (u *upgrade) modifiedLink(in *install, existing file) modification {
+func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	target := existing.Linkname
 	if !strings.HasPrefix(target, "/") {
 		target = path.Dir(existing.Path) + "/" + target
 	}
-	at := u.before.follow(target, false)
+	at := u.before.Follow(target, false)
 	if in.siblings == nil {
 		in.siblings = u.siblings(in)
 	}
-	if _, there := u.before.lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") {
+	if _, there := u.before.Lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") {
 		return asInstalled
 	}
 	return notKnown
@@ -117,7 +118,7 @@ func (u *upgrade) siblings(in *install) map[string]bool {
 			continue // it ships nothing that is known
 		}
 		for _, p := range list {
-			at := u.before.place(u.diversions.use(p, r.Name))
+			at := u.before.Place(u.diversions.use(p, r.Name))
 			all[at], all[path.Dir(at)] = true, true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -126,26 +127,13 @@ func TestHardLinkCycle(t *testing.T) {
 	wantHold(t, holds, ecosystem.ReasonNoArtifact, "come to lie at /usr/bin/")
 }
 
-// TestHardLinkChain ends where links lead in a circle.
-func TestHardLinkChain(t *testing.T) {
-	tr := newTree(viewOf(t, newImage(t).layer()))
-	for from, to := range map[string]string{"a": "b", "b": "c", "c": "a", "self": "self", "lost": "nowhere", "good": "etc/passwd"} {
-		tr.over[from] = edit{entry: &layer.Entry{Path: from, Type: tar.TypeLink, Linkname: to}}
-	}
-	for name, want := range map[string]bool{"a": false, "self": false, "lost": false, "good": true} {
-		if f, ok := tr.lookup(name); !ok || (f.regular() != nil) != want {
-			t.Errorf("%s: %v %v", name, f, ok)
-		}
-	}
-}
-
 // TestPlacesFollowDiversions is about a file that the new version has under another name, diverted to where the old
 // version's file is: it is not removed as the old version's.
 func TestPlacesFollowDiversions(t *testing.T) {
 	m := newImage(t, spec{version: "1", files: files{"usr/bin/old": "same"}})
 	m.write(diversionsPath, "/usr/bin/new\n/usr/bin/real\nother\n")
 	m.symlink("link", "usr/bin")
-	u := &upgrade{tree: newTree(viewOf(t, m.layer()))}
+	u := &upgrade{tree: overlay.New(viewOf(t, m.layer()))}
 	var err error
 	if u.diversions, err = parseDiversions([]byte(m.data[diversionsPath])); err != nil {
 		t.Fatal(err)
@@ -178,7 +166,7 @@ func TestUnpackRefusals(t *testing.T) {
 		return tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: target}
 	}
 	withXattr := regular("a", "")
-	withXattr.PAXRecords = map[string]string{xattrPrefix + "security.capability": "x"}
+	withXattr.PAXRecords = map[string]string{overlay.XattrPrefix + "security.capability": "x"}
 	for name, tc := range map[string]struct {
 		entries []tar.Header
 		want    string

@@ -23,11 +23,11 @@ func (u *upgrade) removeOld(in *install) error {
 			continue
 		}
 		use := u.diversions.use(name, in.old.Name)
-		if t, ok := u.tree.target(use); ok && t.IsDir() && u.usedByOthers(in, name) {
+		if t, ok := u.tree.Target(use); ok && t.IsDir() && u.usedByOthers(in, name) {
 			continue
 		}
-		at := u.tree.place(use)
-		f, ok := u.tree.lookup(at)
+		at := u.tree.Place(use)
+		f, ok := u.tree.Lookup(at)
 		if !ok {
 			continue
 		}
@@ -60,15 +60,15 @@ func (u *upgrade) removeOld(in *install) error {
 func (u *upgrade) places(in *install) map[string]string {
 	all := make(map[string]string, len(in.shipped))
 	for _, name := range slices.Sorted(maps.Keys(in.shipped)) {
-		all[u.tree.place(u.diversions.use(name, in.old.Name))] = name
+		all[u.tree.Place(u.diversions.use(name, in.old.Name))] = name
 	}
 	return all
 }
 
 // removeEmpty removes a directory if nothing is in it.
 func (u *upgrade) removeEmpty(in *install, at string) {
-	if at != "." && len(u.tree.children(at)) == 0 {
-		u.tree.remove(at, in.key(), false)
+	if at != "." && len(u.tree.Children(at)) == 0 {
+		u.tree.Remove(at, in.key(), false)
 	}
 }
 
@@ -107,18 +107,18 @@ func (u *upgrade) removeConffile(in *install, name string) error {
 	if u.usedByOthers(in, name) {
 		return nil
 	}
-	at := u.tree.follow(u.diversions.use(name, in.old.Name), true)
-	if dist := at + distSuffix; u.exists(dist) {
+	at := u.tree.Follow(u.diversions.use(name, in.old.Name), true)
+	if dist := at + distSuffix; u.tree.Exists(dist) {
 		u.remove(in, dist)
 	}
-	f, ok := u.tree.lookup(at)
-	if !ok || f.regular() == nil {
+	f, ok := u.tree.Lookup(at)
+	if !ok || f.Regular() == nil {
 		return nil
 	}
-	if u.conffileHash(in, name) != digest(f.regular().MD5).String() {
-		aside := *f.regular()
+	if u.conffileHash(in, name) != digest(f.Regular().MD5).String() {
+		aside := *f.Regular()
 		aside.Path = at + oldSuffix
-		content, err := u.tree.content(f)
+		content, err := u.tree.Content(f)
 		if err != nil {
 			return fmt.Errorf("keeping %s: %w", at, err)
 		}
@@ -126,9 +126,4 @@ func (u *upgrade) removeConffile(in *install, name string) error {
 	}
 	u.remove(in, at)
 	return nil
-}
-
-func (u *upgrade) exists(at string) bool {
-	_, ok := u.tree.lookup(at)
-	return ok
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/maintscript"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 )
 
 // checkScriptsBefore holds a package whose scripts may change something before its files are unpacked: the old prerm
@@ -28,7 +30,7 @@ func (u *upgrade) checkScriptsAfter(in *install) {
 	u.checkNewScript(in, "postinst", u.tree, "configure", in.old.Version)
 }
 
-func (u *upgrade) checkInstalledScript(in *install, name string, t *tree, args ...string) {
+func (u *upgrade) checkInstalledScript(in *install, name string, t *overlay.Tree, args ...string) {
 	content, err := u.db.info(in.old, name)
 	if err != nil {
 		u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%v", err)
@@ -39,14 +41,14 @@ func (u *upgrade) checkInstalledScript(in *install, name string, t *tree, args .
 	}
 }
 
-func (u *upgrade) checkNewScript(in *install, name string, t *tree, args ...string) {
+func (u *upgrade) checkNewScript(in *install, name string, t *overlay.Tree, args ...string) {
 	if f, ok := in.new.info[name]; ok {
 		u.checkScript(in.key(), in.new.pkg, name, f.content, t, args)
 	}
 }
 
 // checkScript holds a package because of a script that may do something.
-func (u *upgrade) checkScript(held ecosystem.Key, p ecosystem.Package, name string, content []byte, t *tree, args []string) {
+func (u *upgrade) checkScript(held ecosystem.Key, p ecosystem.Package, name string, content []byte, t *overlay.Tree, args []string) {
 	script := maintscript.Script{Name: name, Package: p.Name, Arch: p.Arch, Content: content}
 	if v := maintscript.Check(script, args, scriptRoot{t}); !v.Inert {
 		u.hold(held, ecosystem.ReasonMaintainerScript, "%s", v.Why)
@@ -54,29 +56,29 @@ func (u *upgrade) checkScript(held ecosystem.Key, p ecosystem.Package, name stri
 }
 
 // scriptRoot shows a tree to maintainer scripts.
-type scriptRoot struct{ *tree }
+type scriptRoot struct{ *overlay.Tree }
 
-func (r scriptRoot) Stat(p string) (maintscript.File, bool) { return scriptFile(r.target(p)) }
+func (r scriptRoot) Stat(p string) (maintscript.File, bool) { return scriptFile(r.Target(p)) }
 
 func (r scriptRoot) Lstat(p string) (maintscript.File, bool) {
-	return scriptFile(r.at(strings.Trim(p, "/")))
+	return scriptFile(r.At(strings.Trim(p, "/")))
 }
 
 // maxScriptFile bounds the files that scripts look into: lists of users and units.
 const maxScriptFile = 1 << 20
 
 func (r scriptRoot) ReadFile(p string) ([]byte, error) {
-	if f, ok := r.target(p); !ok || f.regular() == nil || f.regular().Size > maxScriptFile {
+	if f, ok := r.Target(p); !ok || f.Regular() == nil || f.Regular().Size > maxScriptFile {
 		return nil, fs.ErrNotExist
 	}
-	data, err := r.readFile(p)
+	data, err := readFile(r.Tree, p)
 	if err == nil && data == nil {
 		err = fs.ErrNotExist
 	}
 	return data, err
 }
 
-func scriptFile(f file, ok bool) (maintscript.File, bool) {
+func scriptFile(f script.File, ok bool) (maintscript.File, bool) {
 	if !ok {
 		return maintscript.File{}, false
 	}
@@ -87,8 +89,8 @@ func scriptFile(f file, ok bool) (maintscript.File, bool) {
 		kind = fs.ModeDir
 	case f.Type == tar.TypeSymlink:
 		kind = fs.ModeSymlink
-	case f.regular() != nil:
-		e = f.regular()
+	case f.Regular() != nil:
+		e = f.Regular()
 	default:
 		kind = fs.ModeIrregular
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 )
 
 // interest is one directive of a package's triggers control file: that it wants to know of a trigger, or activates it.
@@ -155,7 +156,7 @@ func (u *upgrade) writeInterests() error {
 
 // writeInterestsOf brings one database to a package's new interests, in a trigger or in paths.
 func (u *upgrade) writeInterestsOf(in *install, p, trigger string) error {
-	old, err := u.tree.readFile(p)
+	old, err := readFile(u.tree, p)
 	if err != nil {
 		return err
 	}
@@ -171,8 +172,8 @@ func (u *upgrade) writeOrRemove(key ecosystem.Key, p string, content []byte) err
 	if len(content) > 0 {
 		return u.write(key, p, content)
 	}
-	if at := u.tree.place(p); u.exists(at) {
-		u.tree.remove(at, key, true)
+	if at := u.tree.Place(p); u.tree.Exists(at) {
+		u.tree.Remove(at, key, true)
 	}
 	return nil
 }
@@ -191,8 +192,8 @@ func editFileTriggers(old []byte, steps []ecosystem.Step) ([]byte, error) {
 }
 
 // readFileTriggers reads the file triggers and who is interested: "PATH PACKAGE[/noawait]" on each line.
-func readFileTriggers(t *tree) (map[string][]string, error) {
-	data, err := t.readFile(fileTriggersPath)
+func readFileTriggers(t *overlay.Tree) (map[string][]string, error) {
+	data, err := readFile(t, fileTriggersPath)
 	if err != nil {
 		return nil, err
 	}

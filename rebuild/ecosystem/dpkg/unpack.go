@@ -4,13 +4,14 @@ import (
 	"archive/tar"
 	"fmt"
 	"iter"
-	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -19,19 +20,10 @@ import (
 //
 // Links are made when all else is there, as dpkg does so that no file is ever unpacked through one that is new.
 func (u *upgrade) unpack(in *install) error {
-	groups := make(map[string][]string)
 	for e := range linksLast(in.new.files) {
 		if err := u.unpackEntry(in, e); err != nil {
 			return fmt.Errorf("unpacking %s: %s: %w", in.key(), e.Path, err)
 		}
-		if at := u.tree.place(u.diversions.use(e.Path, in.old.Name)); e.Type == tar.TypeLink && in.shipped[e.Path] != nil {
-			if t, err := in.new.files.Target(e); err == nil && in.landed[t.Path] != "" {
-				groups[t.Path] = append(groups[t.Path], at)
-			}
-		}
-	}
-	for _, target := range slices.Sorted(maps.Keys(groups)) {
-		u.linked = append(u.linked, append(groups[target], in.landed[target]))
 	}
 	in.unpacked = true
 	return nil
@@ -64,8 +56,8 @@ func (u *upgrade) unpackEntry(in *install, e *layer.Entry) error {
 	in.queue = append(in.queue, name)
 	in.shipped[name] = e
 	use := u.diversions.use(name, in.old.Name)
-	at := u.tree.place(use)
-	existing, exists := u.tree.lookup(at)
+	at := u.tree.Place(use)
+	existing, exists := u.tree.Lookup(at)
 	dir := u.staysDirectory(use, e, existing, exists)
 	shared := false
 	if !dir {
@@ -107,10 +99,10 @@ func (u *upgrade) unpackEntry(in *install, e *layer.Entry) error {
 
 // staysDirectory tells whether dpkg leaves what is there alone because it is a directory, or a link to one, where the
 // package has a directory or a link: directory trees and links to them are the administrator's.
-func (u *upgrade) staysDirectory(use string, e *layer.Entry, existing file, exists bool) bool {
+func (u *upgrade) staysDirectory(use string, e *layer.Entry, existing script.File, exists bool) bool {
 	switch e.Type {
 	case tar.TypeDir:
-		t, ok := u.tree.target(use)
+		t, ok := u.tree.Target(use)
 		return ok && t.IsDir()
 	case tar.TypeSymlink:
 		if !exists {
@@ -120,15 +112,15 @@ func (u *upgrade) staysDirectory(use string, e *layer.Entry, existing file, exis
 			return true
 		}
 		// A link to the same directory stays, however it is spelt.
-		there, ok := u.tree.target(use)
+		there, ok := u.tree.Target(use)
 		if existing.Type != tar.TypeSymlink || !ok || !there.IsDir() {
 			return false
 		}
 		target := e.Linkname
 		if !strings.HasPrefix(target, "/") {
-			target = path.Dir(u.tree.place(use)) + "/" + target
+			target = path.Dir(u.tree.Place(use)) + "/" + target
 		}
-		return u.tree.follow(target, true) == there.Path
+		return u.tree.Follow(target, true) == there.Path
 	}
 	return false
 }
@@ -154,17 +146,17 @@ func (u *upgrade) staysAbsent(in *install, name, at string) bool {
 
 // put places one entry of the package's archive at a physical path.
 func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
-	parent, ok := u.tree.lookup(path.Dir(at))
+	parent, ok := u.tree.Lookup(path.Dir(at))
 	if path.Dir(at) != "." && (!ok || !parent.IsDir()) {
 		u.hold(in.key(), ecosystem.ReasonNoArtifact, "it ships %s without the directory above it", listName(e.Path))
 		return nil
 	}
-	if c := u.tree.over[at]; c.entry != nil && c.pkg == in.key() && !c.entry.IsDir() {
+	if c, _ := u.tree.Edited(at); c.Entry != nil && c.Package == in.key() && !c.Entry.IsDir() {
 		// Links to either would change their meaning, so far as to lead to themselves.
 		u.hold(in.key(), ecosystem.ReasonNoArtifact, "two of its files come to lie at %s", listName(at))
 		return nil
 	}
-	if existing, exists := u.tree.lookup(at); exists && existing.IsDir() {
+	if existing, exists := u.tree.Lookup(at); exists && existing.IsDir() {
 		if !u.clearDirectory(in, at) {
 			return nil
 		}
@@ -199,7 +191,7 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
 // seconds, as dpkg sets it.
 func (u *upgrade) header(e *layer.Entry, at string) layer.Entry {
 	h := layer.Entry{
-		Path: at, Type: e.Type, Mode: e.Mode, ModTime: e.ModTime.Truncate(time.Second), PAX: xattrs(e.PAX),
+		Path: at, Type: e.Type, Mode: e.Mode, ModTime: e.ModTime.Truncate(time.Second), PAX: overlay.Xattrs(e.PAX),
 	}
 	h.UID, h.GID = u.ids.of(e.Uname, e.Gname, e.UID, e.GID)
 	if o, ok := u.overrides[e.Path]; ok {
@@ -208,33 +200,24 @@ func (u *upgrade) header(e *layer.Entry, at string) layer.Entry {
 			h.Mode = o.mode
 		}
 	}
-	if old, ok := u.tree.lookup(at); ok {
-		// The names beside equal numbers are a habit of whatever wrote the layer.
-		if old.UID == h.UID {
-			h.Uname = old.Uname
-		}
-		if old.GID == h.GID {
-			h.Gname = old.Gname
-		}
-	}
-	return h
+	return u.tree.WithNames(h)
 }
 
 // set puts an entry into the tree for a package; bytecode that Python made of an older file goes.
 func (u *upgrade) set(in *install, e *layer.Entry) {
-	old, existed := u.tree.lookup(e.Path)
-	if !existed || !sameFile(old, e) {
+	old, existed := u.tree.Lookup(e.Path)
+	if !existed || !u.tree.Same(old, e) {
 		u.dropBytecode(in, e.Path)
 	}
-	u.tree.set(e, in.key(), false)
-	if now, _ := u.tree.lookup(e.Path); !e.IsDir() && (!existed || !sameContent(old, now)) {
+	u.tree.Set(e, in.key(), false)
+	if now, _ := u.tree.Lookup(e.Path); !e.IsDir() && (!existed || !sameContent(old, now)) {
 		in.touched = append(in.touched, e.Path)
 	}
 }
 
 // sameContent tells whether whoever reads a path finds the same.
-func sameContent(a, b file) bool {
-	x, y := a.regular(), b.regular()
+func sameContent(a, b script.File) bool {
+	x, y := a.Regular(), b.Regular()
 	if x == nil || y == nil {
 		return x == nil && y == nil && a.Type == b.Type && a.Linkname == b.Linkname
 	}
@@ -244,14 +227,14 @@ func sameContent(a, b file) bool {
 // remove takes a path away for a package.
 func (u *upgrade) remove(in *install, at string) {
 	in.touched = append(in.touched, at)
-	u.tree.remove(at, in.key(), false)
+	u.tree.Remove(at, in.key(), false)
 	u.dropBytecode(in, at)
 }
 
 // clearDirectory makes room for a file where a directory is, as dpkg does, unless something in it is not the package's.
 func (u *upgrade) clearDirectory(in *install, at string) bool {
-	for _, child := range u.tree.children(at) {
-		f, _ := u.tree.lookup(child)
+	for _, child := range u.tree.Children(at) {
+		f, _ := u.tree.Lookup(child)
 		name, own := in.oldPlace[child]
 		if f.Entry != nil && f.IsDir() {
 			own = own && u.clearDirectory(in, child)
@@ -263,6 +246,6 @@ func (u *upgrade) clearDirectory(in *install, at string) bool {
 			return false
 		}
 	}
-	u.tree.removeAll(at, in.key())
+	u.tree.RemoveAll(at, in.key())
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -59,7 +60,7 @@ func (Ecosystem) Upgrade(
 type upgrade struct {
 	db *database
 	// before is the tree as it is, tree the one with all changes so far.
-	before, tree *tree
+	before, tree *overlay.Tree
 	opts         ecosystem.UpgradeOptions
 	ids          owners
 	overrides    map[string]statOverride
@@ -72,8 +73,6 @@ type upgrade struct {
 	shippedBy map[string][]*record
 	// lost are the paths that others took out of a package's file list, obsoleted those that were its conffiles.
 	lost, obsoleted map[ecosystem.Key]map[string]bool
-	// linked are groups of physical paths that are one file.
-	linked [][]string
 	// bytecode lists compiled modules by directory and module.
 	bytecode map[string]map[string][]string
 	holds    []*ecosystem.HoldError
@@ -124,7 +123,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 		return nil, err
 	}
 	u := &upgrade{
-		db: db, before: newTree(v), tree: newTree(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
+		db: db, before: overlay.New(v), tree: overlay.New(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
 		lost: make(map[ecosystem.Key]map[string]bool), obsoleted: make(map[ecosystem.Key]map[string]bool),
 		bytecode: make(map[string]map[string][]string),
 	}
@@ -229,7 +228,7 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 	}
 	for _, p := range in.oldList {
 		in.oldSet[p] = true
-		in.oldPlace[u.tree.place(u.diversions.use(p, r.Name))] = p
+		in.oldPlace[u.tree.Place(u.diversions.use(p, r.Name))] = p
 	}
 	if r.dropIn == "" {
 		// Whoever unpacked a package without dpkg did not treat its conffiles as such.
@@ -304,25 +303,8 @@ func (u *upgrade) checkState(in *install) {
 	}
 }
 
-// effect lists the changes; files that are hard links to each other change together.
+// effect lists the changes.
 func (u *upgrade) effect() *ecosystem.Effect {
-	changes := u.tree.effect()
-	changed := make(map[string]bool, len(changes))
-	for _, c := range changes {
-		changed[c.Path] = true
-	}
-	for _, group := range u.linked {
-		if !slices.ContainsFunc(group, func(p string) bool { return changed[p] }) {
-			continue
-		}
-		for _, p := range group {
-			if e := u.tree.over[p]; !changed[p] && e.entry != nil {
-				changed[p] = true
-				changes = append(changes, ecosystem.Change{Path: p, Entry: e.entry, Package: e.pkg})
-			}
-		}
-	}
-	slices.SortFunc(changes, func(a, b ecosystem.Change) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(u.kept, func(a, b ecosystem.KeptFile) int { return cmp.Compare(a.Path, b.Path) })
-	return &ecosystem.Effect{Changes: changes, Kept: u.kept}
+	return &ecosystem.Effect{Changes: u.tree.Changes(), Kept: u.kept}
 }

@@ -78,7 +78,7 @@ func markObsolete(status []byte, r *record, names map[string]bool) string {
 // infoFiles lists the files in dpkg's info directory by package.
 func (u *upgrade) infoFiles() map[string][]string {
 	all := make(map[string][]string)
-	for _, n := range u.db.view.Children(u.tree.follow(infoDir, true)) {
+	for _, n := range u.db.view.Children(u.tree.Follow(infoDir, true)) {
 		if base, kind, ok := splitInfoPath(infoDir + n.Path[strings.LastIndexByte(n.Path, '/'):]); ok {
 			all[base] = append(all[base], kind)
 		}
@@ -93,7 +93,7 @@ func (u *upgrade) writeInfo(in *install, kinds map[string][]string) error {
 	for _, kind := range kinds[oldBase] {
 		_, stays := in.new.info[kind]
 		if oldBase != newBase || !stays && kind != infoList && kind != infoMD5Sums {
-			u.tree.remove(u.tree.place(infoDir+"/"+oldBase+"."+kind), in.key(), true)
+			u.tree.Remove(u.tree.Place(infoDir+"/"+oldBase+"."+kind), in.key(), true)
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(in.new.info)) {
@@ -125,7 +125,7 @@ func (in *install) digests() map[string]digest {
 // writeControlFile puts a control file into the database, with the time and mode it has in the package. dpkg makes
 // scripts executable when it runs them.
 func (u *upgrade) writeControlFile(in *install, p, kind string, f controlFile) error {
-	header := layer.Entry{Path: u.tree.place(p), Mode: f.mode, ModTime: f.time}
+	header := layer.Entry{Path: u.tree.Place(p), Mode: f.mode, ModTime: f.time}
 	header.UID, header.GID = u.ids.of(f.uname, f.gname, f.uid, f.gid)
 	if (kind == "preinst" || kind == "postinst") && f.mode&0o555 != 0o555 {
 		header.Mode = 0o755
@@ -135,35 +135,27 @@ func (u *upgrade) writeControlFile(in *install, p, kind string, f controlFile) e
 
 // write puts a file that dpkg generates into the database; one that stays as it is keeps its time, too.
 func (u *upgrade) write(key ecosystem.Key, p string, content []byte) error {
-	header := layer.Entry{Path: u.tree.place(p), Mode: 0o644, ModTime: u.opts.Time.Truncate(time.Second)}
-	if f, ok := u.tree.lookup(header.Path); ok && f.regular() != nil {
-		old, err := u.tree.readFile(header.Path)
+	header := layer.Entry{Path: u.tree.Place(p), Mode: 0o644, ModTime: u.opts.Time.Truncate(time.Second)}
+	if f, ok := u.tree.Lookup(header.Path); ok && f.Regular() != nil {
+		old, err := readFile(u.tree, header.Path)
 		if err != nil {
 			return err
 		}
 		if bytes.Equal(old, content) {
 			return nil
 		}
-		was := f.regular()
+		was := f.Regular()
 		header.Mode, header.UID, header.GID = was.Mode, was.UID, was.GID
 	}
 	return u.writeFile(key, header, content)
 }
 
 func (u *upgrade) writeFile(key ecosystem.Key, header layer.Entry, content []byte) error {
-	if old, ok := u.tree.lookup(header.Path); ok {
-		if old.UID == header.UID {
-			header.Uname = old.Uname
-		}
-		if old.GID == header.GID {
-			header.Gname = old.Gname
-		}
-	}
-	e, err := layer.NewFile(header, layer.Bytes(content))
+	e, err := layer.NewFile(u.tree.WithNames(header), layer.Bytes(content))
 	if err != nil {
 		return err
 	}
-	u.tree.set(e, key, true)
+	u.tree.Set(e, key, true)
 	return nil
 }
 
@@ -219,7 +211,7 @@ func (u *upgrade) writeDropIn(in *install) error {
 		sums = formatMD5Sums(in.queue, in.digests())
 	}
 	p := u.db.infoPath(in.old, infoMD5Sums)
-	if _, has := u.tree.at(p); !has {
+	if _, has := u.tree.At(p); !has {
 		return nil
 	}
 	return u.write(in.key(), p, sums)

@@ -16,6 +16,14 @@ type File struct {
 	Inode *layer.Entry
 }
 
+// Regular gives the regular file behind f, nil if it is none.
+func (f File) Regular() *layer.Entry {
+	if f.Inode == nil || !f.Inode.IsRegular() {
+		return nil
+	}
+	return f.Inode
+}
+
 // Base is the tree below the pending edits: an image's, or another [Tree]. All paths are clean, relative to the root
 // and physical: no component but the last is a symbolic link.
 type Base interface {
