@@ -22,7 +22,7 @@ func distroAPT(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error) {
 	if err != nil {
 		return plan.Distro{}, nil, err
 	}
-	distro := plan.Distro{ID: found.ID, VersionID: found.VersionID}
+	distro := plan.Distro{ID: found.ID, VersionID: found.VersionID, Codename: found.Codename}
 	if day, known := apt.EndOfLife(found); known && !day.IsZero() && !now.Before(day) {
 		return distro, &plan.Date{Time: day}, nil
 	}

@@ -2,6 +2,7 @@ package rebuild
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -14,11 +15,14 @@ import (
 )
 
 // describe writes the decision and its edits into the plan.
-func (l *loop) describe(d *policy.Decision) error {
+func (l *loop) describe(ctx context.Context, d *policy.Decision) error {
 	p := l.job.Plan
 	p.Updates = make([]plan.Update, 0, len(d.Updates))
 	for _, u := range d.Updates {
 		p.Updates = append(p.Updates, l.update(u))
+	}
+	if err := l.advise(ctx, d.Updates); err != nil {
+		return err
 	}
 	p.Held = l.held(d)
 	p.Unmanaged = make([]plan.Unmanaged, 0, len(d.Unmanaged))
@@ -65,7 +69,7 @@ func (l *loop) update(u policy.Update) plan.Update {
 	out := plan.Update{
 		Name: u.From.Name, Arch: u.From.Arch, Type: l.backend.ecosystem.Type(), Source: payload.Package().Source,
 		From: u.From.Version, To: u.To.Version, Level: u.Level.String(), NumberLevel: u.NumberLevel.String(),
-		Security: u.Security, CVEs: []string{}, Layer: l.homes[u.From.Key],
+		Security: u.Security, Layer: l.homes[u.From.Key],
 		PURL: purl(l.backend.ecosystem.Type(), l.job.Plan.Distro, u.To.Package),
 		Artifact: plan.Artifact{
 			URL: artifact.URL, SHA256: hex.EncodeToString(artifact.SHA256[:]), Size: artifact.Size,

@@ -32,6 +32,7 @@ func (l *loop) locked(ctx context.Context) error {
 	for i, u := range decision.Updates {
 		update := l.update(u)
 		update.Level = lock.Updates[i].Level
+		update.SetAdvisories(lock.Updates[i].Advisories)
 		p.Updates = append(p.Updates, update)
 	}
 	p.Held, p.Unmanaged, p.Repositories = []plan.Hold{}, []plan.Unmanaged{}, lock.Repositories

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nanopatch/nanopatch/rebuild/advisory"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -32,6 +33,9 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 		return fmt.Errorf("reading the distribution: %w", err)
 	}
 	j.Plan.Choices = plan.ChoicesOf(j.opts.Edits)
+	if l.advisories, err = j.opts.advisories(ctx, j.Plan.Distro); err != nil {
+		return err
+	}
 	if j.opts.Lock != nil {
 		return l.locked(ctx)
 	}
@@ -53,6 +57,8 @@ type loop struct {
 	payloads map[pkgrepo.Artifact]ecosystem.Payload
 	// resolved are their artifacts with what the index leaves out, by the artifact that it states.
 	resolved map[pkgrepo.Artifact]pkgrepo.Artifact
+	// advisories are the documents that know what updates fix.
+	advisories []advisory.Document
 	// holds are those that policy could not see. They only ever grow, so the loop ends.
 	holds map[ecosystem.Key]*ecosystem.HoldError
 }
@@ -72,7 +78,7 @@ func (l *loop) run(ctx context.Context) error {
 		// How old a package is shows only in its file: with new files at hand the policy must look again.
 		settled := len(l.payloads) == dated || !l.job.opts.Rules.NeedsDates()
 		if len(holds) == 0 && settled {
-			return l.describe(decision)
+			return l.describe(ctx, decision)
 		}
 		if err := l.hold(holds); err != nil {
 			return err

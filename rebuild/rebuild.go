@@ -21,7 +21,7 @@ import (
 // ErrNoPackages says that an image holds no package database that this version knows.
 var ErrNoPackages = errors.New("no package database found")
 
-// ErrOptions says that repositories or keyrings that the options name cannot be used.
+// ErrOptions says that repositories, keyrings or advisories that the options name cannot be used.
 var ErrOptions = errors.New("unusable option")
 
 // Options are what a plan depends on besides the image. Store, Client and Now must be set.
@@ -35,6 +35,9 @@ type Options struct {
 	// directories. Keyrings are files or directories of keys; where given, all repositories must be signed with one of
 	// them, and what the image trusts does not count.
 	Repositories, Keyrings []string
+	// Advisories name documents that know which CVEs an update fixes: files, https: URLs, or PublishedAdvisories. They never
+	// decide what an update does.
+	Advisories []string
 	// Edits are the choices of the editing rules.
 	Edits plan.Options
 	// Lock, where set, names the updates: no repository index is read and no policy asked.

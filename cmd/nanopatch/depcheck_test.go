@@ -88,7 +88,7 @@ var only = map[string]string{
 // direction lists the packages below rebuild in the order in which they may know each other: a package imports
 // what stands before it.
 var direction = []string{
-	"rebuild/version", "rebuild/layer", "rebuild/image", "rebuild/rootfs", "rebuild/ecosystem", "rebuild/pkgrepo",
+	"rebuild/version", "rebuild/layer", "rebuild/image", "rebuild/advisory", "rebuild/rootfs", "rebuild/ecosystem", "rebuild/pkgrepo",
 	"rebuild/policy", "rebuild/plan", "rebuild$",
 }
 

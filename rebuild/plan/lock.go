@@ -37,8 +37,8 @@ type Lock struct {
 type PlatformLock struct {
 	Platform string  `json:"platform"`
 	Image    v1.Hash `json:"image"`
-	// Updates holds what to install. Names, versions, architectures and artifacts are obeyed, level and security repeated
-	// as they were recorded; everything else is found out again from the image and the package files.
+	// Updates holds what to install. Names, versions, architectures and artifacts are obeyed; level, security and
+	// advisories repeated as they were recorded; everything else is found out again from the image and the package files.
 	Updates []Update `json:"updates"`
 	Choices
 	// Repositories are the verified indexes that the updates were chosen from: for the record.

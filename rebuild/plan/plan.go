@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/nanopatch/nanopatch/rebuild/advisory"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 )
 
@@ -61,6 +62,8 @@ type Image struct {
 type Distro struct {
 	ID        string `json:"id"`
 	VersionID string `json:"versionId"`
+	// Codename is the release's name ("bookworm"), where it has one.
+	Codename string `json:"codename,omitempty"`
 }
 
 // Update is one package that the rebuild brings to a newer version.
@@ -77,8 +80,11 @@ type Update struct {
 	Level       string `json:"level"`
 	NumberLevel string `json:"numberLevel"`
 	Security    bool   `json:"security"`
-	// CVEs are those that the update fixes, where its source is known; never guessed.
+	// CVEs are those that the update fixes, as the advisories say; never guessed.
 	CVEs []string `json:"cves"`
+	// Advisories are what each source says of the update. A package of which none knows has none; that is not to say that
+	// nothing was fixed.
+	Advisories []advisory.Statement `json:"advisories"`
 	// Layer is the index of the package's home layer, 0 is the lowest.
 	Layer    int      `json:"layer"`
 	PURL     string   `json:"purl"`
@@ -90,6 +96,11 @@ func (u *Update) Key() ecosystem.Key { return ecosystem.Key{Name: u.Name, Arch: 
 
 // NewArch is the architecture of the new version.
 func (u *Update) NewArch() string { return cmp.Or(u.ToArch, u.Arch) }
+
+// SetAdvisories records what is said of the update.
+func (u *Update) SetAdvisories(s []advisory.Statement) {
+	u.Advisories, u.CVEs = append([]advisory.Statement{}, s...), advisory.CVEs(s)
+}
 
 // Artifact is the package file that an update installs.
 type Artifact struct {

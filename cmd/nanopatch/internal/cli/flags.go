@@ -25,6 +25,7 @@ type updateOptions struct {
 	restoreMissing bool
 	repoOverride   []string
 	keyring        []string
+	advisories     []string
 	failOn         []string
 }
 
@@ -44,6 +45,9 @@ func (o *updateOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.repoOverride, "repo-override", nil,
 		"use this repository instead of the image's: a sources file, a line of one, a base URL or a directory (repeatable)")
 	f.StringArrayVar(&o.keyring, "keyring", nil, "file or directory of keys that repositories must be signed with (repeatable)")
+	f.StringArrayVar(&o.advisories, "advisories", nil,
+		"file, or https: URL, that says which CVEs updates fix: Alpine's or Wolfi's secdb, Debian's tracker, OSV, a grype or trivy\n"+
+			"report; or \"published\" for the distribution's own (repeatable). Debian's changelogs are always read")
 	f.StringSliceVar(&o.failOn, "fail-on", nil, "exit 5 if any of these is found: held, unmanaged, eol")
 }
 

@@ -35,6 +35,7 @@ func (o *updateOptions) readLock() (*plan.Lock, error) {
 // policyFlags choose updates, or say how to make them. A lockfile has all of that in it.
 var policyFlags = []string{
 	"level", "level-by", "only", "hold", "security-only", "min-age", "phased", "on-modified", "restore-missing", "repo-override", "keyring",
+	"advisories",
 }
 
 // checkLocked refuses what was typed beside --locked and would go unheeded. The environment and the config file may say

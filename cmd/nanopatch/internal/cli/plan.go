@@ -131,7 +131,7 @@ func (o *updateOptions) request(g *globalOptions, source string) (*planRequest, 
 	if r.updates.Edits, err = o.edits(g.env.Getenv("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
-	r.updates.Repositories, r.updates.Keyrings = o.repoOverride, o.keyring
+	r.updates.Repositories, r.updates.Keyrings, r.updates.Advisories = o.repoOverride, o.keyring, o.advisories
 	r.updates.Locked, err = o.readLock()
 	return r, err
 }

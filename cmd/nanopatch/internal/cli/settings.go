@@ -108,7 +108,7 @@ func decided(flags *pflag.FlagSet) map[string]bool {
 func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 	values := map[string][]string{
 		"level": one(c.Level), "level-by": one(c.LevelBy), "only": c.Only, "min-age": one(c.MinAge),
-		"repo-override": c.Repositories, "keyring": c.Keyrings,
+		"repo-override": c.Repositories, "keyring": c.Keyrings, "advisories": c.Advisories,
 	}
 	if flags.Lookup("signature-format") != nil {
 		values["key"] = one(c.Sign.Key) // elsewhere, as in verify, --key is a public key

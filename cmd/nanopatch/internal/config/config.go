@@ -43,6 +43,8 @@ type Config struct {
 	Repositories []string `yaml:"repositories,omitempty" json:"repositories,omitempty"`
 	// Keyrings are files or directories of keys that repositories must be signed with.
 	Keyrings []string `yaml:"keyrings,omitempty" json:"keyrings,omitempty"`
+	// Advisories are files or https: URLs that say which CVEs updates fix, or "published" for the distribution's own.
+	Advisories []string `yaml:"advisories,omitempty" json:"advisories,omitempty"`
 	// Registries holds settings for registries, by host.
 	Registries map[string]Registry `yaml:"registries,omitempty" json:"registries,omitempty"`
 	// Sign says how results are signed.

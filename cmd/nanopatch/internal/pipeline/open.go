@@ -16,9 +16,9 @@ import (
 
 // Updates says which updates are wanted, and where from.
 type Updates struct {
-	Rules                  policy.Rules
-	Repositories, Keyrings []string
-	Edits                  plan.Options
+	Rules                              policy.Rules
+	Repositories, Keyrings, Advisories []string
+	Edits                              plan.Options
 	// Locked, where set, is obeyed instead.
 	Locked *plan.Lock
 }
@@ -125,6 +125,7 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 	}
 	opts := s.readOptions()
 	opts.Rules, opts.Repositories, opts.Keyrings, opts.Edits = u.Rules, u.Repositories, u.Keyrings, u.Edits
+	opts.Advisories = u.Advisories
 	if u.Locked != nil {
 		lock, err := u.Locked.For(pi.Descriptor.Digest)
 		if err != nil {

@@ -1,0 +1,96 @@
+package rebuild
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nanopatch/nanopatch/rebuild/advisory"
+	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/rebuild/policy"
+)
+
+// PublishedAdvisories in Options.Advisories stands for what the image's own distribution publishes.
+const PublishedAdvisories = "published"
+
+// advisories are the documents that the options name. Files are looked into now: a wrong one is a mistake that shows before
+// anything is fetched.
+func (o *Options) advisories(ctx context.Context, d plan.Distro) ([]advisory.Document, error) {
+	if o.Lock != nil {
+		return nil, nil // the lock repeats what was known
+	}
+	var documents []advisory.Document
+	for _, name := range o.Advisories {
+		switch {
+		case name == PublishedAdvisories:
+			published := advisoryDistro(d).Published()
+			if len(published) == 0 {
+				o.logger().WarnContext(ctx, "no published advisories are known for the image's distribution", "distro", d.ID, "version", d.VersionID)
+			}
+			for _, address := range published {
+				documents = append(documents, o.fetched(address))
+			}
+		case strings.HasPrefix(name, "https://"):
+			documents = append(documents, o.fetched(name))
+		case strings.HasPrefix(name, "http://"):
+			return nil, fmt.Errorf("%w: advisories %s: nothing vouches for what comes by http:, name it by https: or as a file", ErrOptions, name)
+		default:
+			doc := advisory.Document{Name: filepath.Base(name), Open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }}
+			if _, err := doc.Detect(ctx); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+			}
+			documents = append(documents, doc)
+		}
+	}
+	return documents, nil
+}
+
+// fetched is a document that is fetched when it is asked.
+func (o *Options) fetched(address string) advisory.Document {
+	shown := "(malformed URL)"
+	if u, err := url.Parse(address); err == nil {
+		shown = u.Redacted()
+	}
+	return advisory.Document{Name: shown, Open: func(ctx context.Context) (io.ReadCloser, error) {
+		return o.Client.Latest(ctx, address, advisory.MaxDocument)
+	}}
+}
+
+func advisoryDistro(d plan.Distro) advisory.Distro {
+	return advisory.Distro{ID: d.ID, VersionID: d.VersionID, Codename: d.Codename}
+}
+
+// advise writes into the plan what is known of its updates.
+func (l *loop) advise(ctx context.Context, updates []policy.Update) error {
+	if len(updates) == 0 {
+		return nil
+	}
+	asked := make([]advisory.Update, 0, len(updates))
+	for _, u := range updates {
+		payload := l.payloads[u.To.Artifact]
+		to := payload.Package()
+		a := advisory.Update{Type: l.backend.ecosystem.Type(), Name: u.From.Name, From: u.From.Version, To: u.To.Version}
+		if to.Source == u.From.Source { // else the versions count different things
+			a.Source, a.Files = to.Source, payload.Files()
+			a.SourceFrom, a.SourceTo = cmp.Or(u.From.SourceVersion, u.From.Version), cmp.Or(to.SourceVersion, to.Version)
+		}
+		asked = append(asked, a)
+	}
+	statements, err := advisory.Find(ctx, advisoryDistro(l.job.Plan.Distro), asked, l.advisories)
+	if errors.Is(err, advisory.ErrFormat) {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range l.job.Plan.Updates {
+		l.job.Plan.Updates[i].SetAdvisories(statements[i])
+	}
+	return nil
+}
