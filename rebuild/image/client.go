@@ -2,7 +2,9 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -23,6 +25,8 @@ type Client struct {
 	mu sync.Mutex
 	// repositories holds each one once: what it knows and locks must be shared.
 	repositories map[string]Repository
+	// archives are those that images are read from.
+	archives []io.Closer
 }
 
 // New makes a client. Options that cannot be are [ErrUsage].
@@ -55,10 +59,24 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
+// Close ends all reading of archives. Images opened from them can no longer be read.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, a := range c.archives {
+		errs = append(errs, a.Close())
+	}
+	c.archives = nil
+	return errors.Join(errs...)
+}
+
 // Traffic is what has moved so far.
 func (c *Client) Traffic() Traffic { return c.counts.traffic() }
 
-// Repository is a place that holds images and what refers to them: a registry's repository or an OCI layout.
+// Repository is a place that holds images and what refers to them: a registry's repository, an OCI layout, an archive, a
+// daemon. An archive is written whole, and a daemon given an image, when a tag is moved: until then, and as far as this
+// client can see, what was pushed is there by its digest.
 // Implementations are safe for concurrent use, also by several processes.
 type Repository interface {
 	// String names the place: "registry.example/app", "oci:DIR".
@@ -97,6 +115,8 @@ func (c *Client) Repository(ref Ref) (Repository, error) {
 		made = &registryRepository{c: c, repo: repo, place: ref.place(), manifests: make(map[v1.Hash]manifest)}
 	case Layout:
 		made = newLayoutRepository(c, ref.Repository)
+	case LayoutArchive, DockerArchive, DockerDaemon:
+		made = newArchiveRepository(c, ref)
 	default:
 		return nil, usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
 	}

@@ -25,6 +25,12 @@
 // runs with its retries switched off under ones of ours. Its OCI layouts inflate every layer to learn a diffID, check
 // no digest and write no file atomically; so layouts are read and written here.
 //
+// An archive is read in place, by its members' offsets; go-containerregistry reads through it anew for each member, and
+// holds a daemon's answer in memory. It is written in one go when a tag moves, read back, and takes its name last: until
+// then what was pushed is kept as the images it was given as, unread. An archive of docker's has no manifests, so what is
+// opened from one has a manifest of its own making, over layers as they lie there; written, its layers are not compressed,
+// as docker writes them and every reader expects.
+//
 // An OCI layout keeps referrers as extra entries of index.json, because cosign and oras look for them there. Tools that
 // take a layout without a tag want exactly one entry (skopeo), so an image's entry always carries its tag and platform
 // and can be asked for by tag.

@@ -62,22 +62,6 @@ func TestDistributionMounts(t *testing.T) {
 	}
 }
 
-func rebuildUnread(t *testing.T, base v1.Image, changes ...image.LayerChange) v1.Image {
-	t.Helper()
-	img, _, err := image.Rebuild(base, changes, image.RebuildOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
-}
-
-func twoPlatforms(t *testing.T) v1.ImageIndex {
-	t.Helper()
-	return imagetest.Index(t, types.OCIImageIndex,
-		imagetest.Entry{Image: linux(t, "amd64", "x"), Platform: "linux/amd64"},
-		imagetest.Entry{Image: linux(t, "arm64", "x"), Platform: "linux/arm64"})
-}
-
 func TestSkopeoReadsRegistry(t *testing.T) {
 	host := imagetest.StartDistribution(t)
 	for name, mediaType := range map[string]types.MediaType{"oci": types.OCIManifestSchema1, "docker": types.DockerManifestSchema2} {

@@ -19,10 +19,24 @@ import (
 // refName is the annotation of an index.json entry that holds its tag (OCI image spec, annotations.md).
 const refName = "org.opencontainers.image.ref.name"
 
-// layout reads an OCI image layout (OCI image spec, image-layout.md).
-type layout struct{ dir string }
+// layout reads an OCI image layout (OCI image spec, image-layout.md): a directory, or the same in an archive.
+type layout struct {
+	// place is its name in messages.
+	place string
+	files files
+}
 
-func (l layout) String() string { return string(Layout) + ":" + l.dir }
+// files are a layout's files, by their slash-separated paths.
+type files interface {
+	// open returns a regular file and its size. One that is not there is fs.ErrNotExist.
+	open(path string) (io.ReadCloser, int64, error)
+}
+
+func directory(dir string) layout {
+	return layout{place: string(Layout) + ":" + dir, files: dirFiles(dir)}
+}
+
+func (l layout) String() string { return l.place }
 
 // open finds the image that a reference names: a digest, a tag, or the only image there is.
 func (l layout) open(ref Ref) (opened, error) {
@@ -100,9 +114,9 @@ func tagHint(entries []v1.Descriptor) string {
 		}
 	}
 	if len(tags) == 0 {
-		return "give oci:DIR@sha256:…"
+		return "name it by its digest: @sha256:…"
 	}
-	return "give oci:DIR:TAG; tags are " + strings.Join(tags, ", ")
+	return "name one by its tag; tags are " + strings.Join(tags, ", ")
 }
 
 // fallbackTag is a tag that stands for what refers to a digest: the fallback of the OCI distribution spec ("Referrers
@@ -134,11 +148,11 @@ func (l layout) isImage(e v1.Descriptor) (bool, error) {
 
 // readIndex returns index.json.
 func (l layout) readIndex() ([]byte, error) {
-	raw, err := readFile(filepath.Join(l.dir, "index.json"), maxManifest)
+	raw, err := l.readFile(indexFile, maxManifest)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Error{
-			Kind: ErrNotFound, Ref: l.String(), What: "no OCI image layout (index.json) in this directory", Cause: err,
+			Kind: ErrNotFound, Ref: l.String(), What: "no OCI image layout (index.json) there", Cause: err,
 			Hint: "check the path",
 		}
 	case err != nil:
@@ -162,17 +176,22 @@ func (l layout) readManifest(digest v1.Hash) ([]byte, v1.Descriptor, error) {
 
 // readBlob returns a small blob, checked.
 func (l layout) readBlob(digest v1.Hash, limit int64) ([]byte, error) {
-	raw, err := readFile(l.blobPath(digest), limit)
+	raw, err := l.readFile(blobFile(digest), limit)
 	if err != nil {
 		return nil, l.blobError(digest, err)
 	}
 	return raw, checkBytes(l.String(), raw, digest)
 }
 
-// blobPath is safe: a v1.Hash has a known algorithm and hexadecimal digits.
-func (l layout) blobPath(digest v1.Hash) string {
-	return filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex)
-}
+// The names of a layout's files (OCI image spec, image-layout.md).
+const (
+	indexFile  = "index.json"
+	markerFile = "oci-layout"
+	blobFiles  = "blobs/"
+)
+
+// blobFile is safe: a v1.Hash has a known algorithm and hexadecimal digits.
+func blobFile(digest v1.Hash) string { return blobFiles + digest.Algorithm + "/" + digest.Hex }
 
 func (l layout) blobError(digest v1.Hash, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,20 +214,33 @@ func (l layout) fileError(err error) error {
 	return fmt.Errorf("%s: %w", l, err)
 }
 
-// readFile reads a regular file of bounded size.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, size, err := openRegular(path)
+// readFile reads a file of bounded size.
+func (l layout) readFile(path string, limit int64) ([]byte, error) {
+	f, size, err := l.files.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if size > limit {
-		return nil, invalidError(path, "%d bytes are too many", size)
+		return nil, invalidError(l.String(), "%s has %d bytes, too many", path, size)
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// openRegular does not open pipes and devices, on which a read might never end.
+// dirFiles are the files of a directory.
+type dirFiles string
+
+func (d dirFiles) path(path string) string { return filepath.Join(string(d), filepath.FromSlash(path)) }
+
+// open does not open pipes and devices, on which a read might never end.
+func (d dirFiles) open(path string) (io.ReadCloser, int64, error) {
+	f, size, err := openRegular(d.path(path))
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
 func openRegular(path string) (*os.File, int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -304,12 +336,12 @@ func (b *layoutBlob) DiffID() (v1.Hash, error) {
 
 // Compressed checks length and digest as it is read.
 func (b *layoutBlob) Compressed() (io.ReadCloser, error) {
-	f, size, err := openRegular(b.layout.blobPath(b.desc.Digest))
+	f, size, err := b.layout.files.open(blobFile(b.desc.Digest))
 	if err != nil {
 		return nil, b.layout.blobError(b.desc.Digest, err)
 	}
 	if size != b.desc.Size {
-		f.Close()
+		_ = f.Close()
 		return nil, &Error{
 			Kind: ErrVerification, Ref: b.layout.String(),
 			What: fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size),

@@ -73,7 +73,7 @@ func TestLayoutChoice(t *testing.T) {
 		{"with cosign's tags", []string{entry(one, tag("x")), entry(two, tag(fallback+".sig"))}, "", one, nil, nil},
 		{"with the fallback tag", []string{entry(two, tag(fallback)), entry(one, tag("x"))}, "", one, nil, nil},
 		{"two", []string{entry(one, tag("x")), entry(two, tag("y"))}, "", nil, image.ErrUsage, []string{"2 images", "x, y"}},
-		{"two without tags", []string{entry(one, ""), entry(two, "")}, "", nil, image.ErrUsage, []string{"oci:DIR@sha256"}},
+		{"two without tags", []string{entry(one, ""), entry(two, "")}, "", nil, image.ErrUsage, []string{"@sha256:…"}},
 		{"no such tag", []string{entry(one, tag("x"))}, "z", nil, image.ErrNotFound, []string{"no tag z", "tags are x"}},
 		{"none", nil, "", nil, image.ErrNotFound, []string{"no image"}},
 		{"only a signature", []string{entry(signature, "")}, "", nil, image.ErrNotFound, []string{"no image"}},

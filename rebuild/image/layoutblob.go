@@ -24,7 +24,7 @@ func (r *layoutRepository) hasBlob(ctx context.Context, blob v1.Layer) (bool, v1
 // isSound tells whether a blob is a file of the layout itself with the content that it must have. A file is read once,
 // and again only if it is another one or was written to since. Whatever is wrong with it, it will be replaced.
 func (r *layoutRepository) isSound(ctx context.Context, desc v1.Descriptor) (bool, error) {
-	path := r.layout.blobPath(desc.Digest)
+	path := r.dir.path(blobFile(desc.Digest))
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != desc.Size {
 		return false, nil

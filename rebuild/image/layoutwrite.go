@@ -18,16 +18,14 @@ import (
 	"github.com/gofrs/flock"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/nanopatch/nanopatch/rebuild/image/internal/rawjson"
 )
 
 // layoutRepository writes an OCI image layout.
 type layoutRepository struct {
 	c      *Client
+	dir    dirFiles
 	layout layout
 
 	mu sync.Mutex
@@ -38,7 +36,7 @@ type layoutRepository struct {
 
 func newLayoutRepository(c *Client, dir string) *layoutRepository {
 	return &layoutRepository{
-		c: c, layout: layout{dir: dir}, sound: make(map[v1.Hash]fs.FileInfo), indexes: make(map[v1.Hash]bool),
+		c: c, dir: dirFiles(dir), layout: directory(dir), sound: make(map[v1.Hash]fs.FileInfo), indexes: make(map[v1.Hash]bool),
 	}
 }
 
@@ -123,13 +121,12 @@ func (r *layoutRepository) complete(ctx context.Context, child v1.Descriptor) (b
 
 // prepare makes the directory a layout, if it is empty or not there. One that holds something else is left alone.
 func (r *layoutRepository) prepare(ctx context.Context) error {
-	dir := r.layout.dir
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(string(r.dir), 0o755); err != nil {
 		return r.layout.fileError(err)
 	}
 	return r.locked(ctx, func() error {
-		marker, index := filepath.Join(dir, "oci-layout"), filepath.Join(dir, "index.json")
-		raw, err := readFile(marker, maxManifest)
+		marker, index := r.dir.path(markerFile), r.dir.path(indexFile)
+		raw, err := r.layout.readFile(markerFile, maxManifest)
 		switch {
 		case err == nil:
 			err = checkLayoutFile(r.String(), raw)
@@ -148,12 +145,12 @@ func (r *layoutRepository) prepare(ctx context.Context) error {
 
 // mark makes an empty directory a layout.
 func (r *layoutRepository) mark(marker string) error {
-	entries, err := os.ReadDir(r.layout.dir)
+	entries, err := os.ReadDir(string(r.dir))
 	if err != nil {
 		return err
 	}
 	// A run that was killed right here leaves a file that would have become oci-layout.
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".oci-layout") })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), "."+markerFile) })
 	if len(entries) > 0 {
 		return usageError(r.String(), "the directory holds something that is no OCI image layout", "name an empty or new directory")
 	}
@@ -179,7 +176,7 @@ const lockPoll = 20 * time.Millisecond
 // locked runs f while no other process runs one on the same layout. The lock is on the directory itself: it needs no
 // file that would be left behind, and it stays the same file while everything in it is replaced by renaming.
 func (r *layoutRepository) locked(ctx context.Context, f func() error) error {
-	lock := flock.New(r.layout.dir, flock.SetFlag(os.O_RDONLY))
+	lock := flock.New(string(r.dir), flock.SetFlag(os.O_RDONLY))
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
 		return fmt.Errorf("locking %s: %w", r, err)
 	}
@@ -204,7 +201,7 @@ func (r *layoutRepository) writeBlob(ctx context.Context, blob v1.Layer) error {
 		return err
 	}
 	defer release()
-	path := r.layout.blobPath(desc.Digest)
+	path := r.dir.path(blobFile(desc.Digest))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return r.layout.fileError(err)
 	}
@@ -229,7 +226,7 @@ func (r *layoutRepository) writeBlob(ctx context.Context, blob v1.Layer) error {
 // copyFile writes a file under another name in the same file system and renames it when it is on disk. The other name is
 // in the layout's root, where no tool takes it for a blob.
 func (r *layoutRepository) copyFile(ctx context.Context, path string, from io.Reader) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(r.layout.dir), renameio.WithPermissions(0o644))
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(string(r.dir)), renameio.WithPermissions(0o644))
 	if err != nil {
 		return err
 	}
@@ -255,7 +252,7 @@ func (s *stoppable) Read(p []byte) (int, error) {
 }
 
 func (r *layoutRepository) replaceFile(path string, content []byte) error {
-	return renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(r.layout.dir))
+	return renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(string(r.dir)))
 }
 
 func (r *layoutRepository) writeManifest(ctx context.Context, m manifest) error {
@@ -263,7 +260,7 @@ func (r *layoutRepository) writeManifest(ctx context.Context, m manifest) error 
 }
 
 func (r *layoutRepository) Tag(ctx context.Context, digest v1.Hash, tags ...string) error {
-	entry, err := r.entry(digest)
+	entry, err := r.layout.entry(digest)
 	if err != nil {
 		return err
 	}
@@ -282,54 +279,6 @@ func (r *layoutRepository) Tag(ctx context.Context, digest v1.Hash, tags ...stri
 	return nil
 }
 
-// entry is the descriptor of an image or index that is in the layout, with the platform: tools ask for it.
-func (r *layoutRepository) entry(digest v1.Hash) (v1.Descriptor, error) {
-	found, err := r.layout.openDigest(digest)
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	entry := found.desc
-	if found.image == nil {
-		return entry, nil
-	}
-	config, err := found.image.ConfigFile()
-	if err != nil {
-		return v1.Descriptor{}, &Error{Kind: ErrInvalid, Ref: r.String(), What: "the config cannot be read: " + err.Error(), Cause: err}
-	}
-	if p := platformOf(config); p.OS != "" {
-		entry.Platform = &p
-	}
-	return entry, nil
-}
-
-// tagEntry edits index.json so that tag names entry, and nothing else does. An entry of the same image that has no tag
-// yet makes way, for tools would count it as another image.
-func tagEntry(raw []byte, entries []v1.Descriptor, entry v1.Descriptor, tag string) ([]byte, error) {
-	edit := newEdit(raw)
-	placed := false
-	for i := len(entries) - 1; i >= 0; i-- {
-		has, tagged := entries[i].Annotations[refName]
-		switch {
-		case tagged && has == tag && !placed && entries[i].Digest == entry.Digest:
-			placed = true
-			if entries[i].Platform == nil && entry.Platform != nil {
-				edit.set(entry.Platform, "manifests", i, "platform")
-			}
-		case tagged && has == tag, !tagged && entries[i].Digest == entry.Digest:
-			if placed {
-				edit.remove("manifests", i)
-				continue
-			}
-			edit.set(entry, "manifests", i)
-			placed = true
-		}
-	}
-	if edit.err != nil || placed {
-		return edit.doc, edit.err
-	}
-	return rawjson.Insert(edit.doc, entry, len(entries), "manifests")
-}
-
 // editIndex changes index.json in one step that other processes see whole or not at all.
 func (r *layoutRepository) editIndex(ctx context.Context, f func(raw []byte, entries []v1.Descriptor) ([]byte, error)) error {
 	return r.locked(ctx, func() error {
@@ -337,23 +286,11 @@ func (r *layoutRepository) editIndex(ctx context.Context, f func(raw []byte, ent
 		if err != nil {
 			return err
 		}
-		manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-		if err != nil {
-			return &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be read: " + err.Error(), Cause: err}
+		edited, err := editedIndex(r.String(), raw, f)
+		if err != nil || bytes.Equal(raw, edited) {
+			return err
 		}
-		if manifest.Manifests == nil {
-			if raw, err = rawjson.Set(raw, []v1.Descriptor{}, "manifests"); err != nil {
-				return err
-			}
-		}
-		edited, err := f(raw, manifest.Manifests)
-		if err != nil {
-			return &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be edited: " + err.Error(), Cause: err}
-		}
-		if bytes.Equal(raw, edited) {
-			return nil
-		}
-		return r.replaceFile(filepath.Join(r.layout.dir, "index.json"), edited)
+		return r.replaceFile(r.dir.path(indexFile), edited)
 	})
 }
 
@@ -366,65 +303,14 @@ func (r *layoutRepository) Attach(ctx context.Context, subject v1.Descriptor, ar
 	if err != nil {
 		return err
 	}
-	manifest, err := artifact.Manifest()
-	if err != nil {
+	if desc, err = referrerEntry(desc, artifact); err != nil {
 		return err
 	}
-	// As the list of referrers has it (OCI distribution spec, "Listing Referrers").
-	desc.ArtifactType = manifest.ArtifactType
-	if desc.ArtifactType == "" {
-		desc.ArtifactType = string(manifest.Config.MediaType)
-	}
-	desc.Annotations = manifest.Annotations
-	delete(desc.Annotations, refName)
 	return r.editIndex(ctx, func(raw []byte, entries []v1.Descriptor) ([]byte, error) {
-		for _, e := range entries {
-			if e.Digest == desc.Digest {
-				return raw, nil
-			}
-		}
-		return rawjson.Insert(raw, desc, len(entries), "manifests")
+		return addEntry(raw, entries, desc)
 	})
 }
 
 func (r *layoutRepository) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Image, error) {
-	raw, err := r.layout.readIndex()
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-	if err != nil {
-		return nil, &Error{Kind: ErrInvalid, Ref: r.String(), What: "index.json cannot be read: " + err.Error(), Cause: err}
-	}
-	sortByDigest(manifest.Manifests)
-	var found []v1.Image
-	var last v1.Hash
-	for _, e := range manifest.Manifests {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if !e.MediaType.IsImage() || e.Digest == last {
-			continue
-		}
-		last = e.Digest
-		raw, desc, err := r.layout.readManifest(e.Digest)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if desc.MediaType != types.OCIManifestSchema1 || !refersTo(raw, subject) {
-			continue
-		}
-		img, err := r.layout.image(raw, desc)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, img)
-	}
-	return found, nil
+	return r.layout.referrers(ctx, subject)
 }

@@ -33,6 +33,11 @@ func TestParse(t *testing.T) {
 		{"oci:./d@x/y", image.Layout, "./d@x/y", "", v1.Hash{}},
 		{"oci:dir@sha256:" + hex64, image.Layout, "dir", "", someDigest},
 		{"oci:dir:tag@sha256:" + hex64, image.Layout, "dir", "", someDigest},
+		{"oci-archive:f.tar:1", image.LayoutArchive, "f.tar", "1", v1.Hash{}},
+		{"docker-archive:f.tar", image.DockerArchive, "f.tar", "", v1.Hash{}},
+		{"docker-archive:f.tar:docker.io/library/app", image.DockerArchive, "f.tar", "app:latest", v1.Hash{}},
+		{"docker-daemon:localhost/app:1", image.DockerDaemon, "localhost/app", "1", v1.Hash{}},
+		{"docker-daemon:debian", image.DockerDaemon, "debian", "latest", v1.Hash{}},
 	} {
 		t.Run(tc.in, func(t *testing.T) {
 			got, err := image.Parse(tc.in)
@@ -51,20 +56,22 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                           "empty",
-		"UPPER/case":                 "not an image name",
-		"a/b:c d":                    "not an image name",
-		"a/b@sha256:123":             "not an image name",
-		"https://ghcr.io/a/b":        "write ghcr.io/a/b",
-		"docker://ghcr.io/a/b":       "write ghcr.io/a/b",
-		"oci:":                       "no directory",
-		"oci::tag":                   "no directory",
-		"oci:dir:":                   `"" is not a tag`,
-		"oci:dir:-x":                 `"-x" is not a tag`,
-		"oci:dir@sha256:12":          "not a digest",
-		"oci-archive:f.tar":          "not supported yet",
-		"docker-archive:f.tar:a/b:1": "not supported yet",
-		"docker-daemon:a/b:1":        "not supported yet",
+		"":                                "empty",
+		"UPPER/case":                      "not an image name",
+		"a/b:c d":                         "not an image name",
+		"a/b@sha256:123":                  "not an image name",
+		"https://ghcr.io/a/b":             "write ghcr.io/a/b",
+		"docker://ghcr.io/a/b":            "write ghcr.io/a/b",
+		"oci:":                            "no path",
+		"oci::tag":                        "no path",
+		"oci:dir:":                        `"" is not a tag`,
+		"oci:dir:-x":                      `"-x" is not a tag`,
+		"oci:dir@sha256:12":               "not a digest",
+		"oci-archive:f.tar:":              `"" is not a tag`,
+		"docker-archive::a/b:1":           "no path",
+		"docker-archive:f.tar:A":          "not an image name",
+		"docker-daemon:":                  "not an image name",
+		"docker-daemon:a@sha256:" + hex64: "not a name with a tag",
 	} {
 		_, err := image.Parse(in)
 		if !errors.Is(err, image.ErrUsage) {
@@ -79,7 +86,7 @@ func TestParseRefuses(t *testing.T) {
 
 func TestDestinations(t *testing.T) {
 	var refs []image.Ref
-	for _, s := range []string{"r.io/a:1", "oci:dir", "r.io/a:2", "r.io/b", "r.io/a:1", "oci:dir:x"} {
+	for _, s := range []string{"r.io/a:1", "oci:dir", "r.io/a:2", "r.io/b", "r.io/a:1", "oci:dir:x", "docker-archive:f", "docker-archive:f:a/b", "oci-archive:f", "docker-daemon:a"} {
 		refs = append(refs, ref(t, s))
 	}
 	got, err := image.Destinations(refs)
@@ -90,7 +97,7 @@ func TestDestinations(t *testing.T) {
 	for _, d := range got {
 		flat = append(flat, d.Ref.Repository+" "+strings.Join(d.Tags, ","))
 	}
-	if diff := cmp.Diff([]string{"r.io/a 1,2", "dir latest,x", "r.io/b latest"}, flat); diff != "" {
+	if diff := cmp.Diff([]string{"r.io/a 1,2", "dir latest,x", "r.io/b latest", "f ,a/b:latest", "f latest", "a latest"}, flat); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := image.Destinations([]image.Ref{ref(t, "r.io/a@sha256:"+hex64)}); !errors.Is(err, image.ErrUsage) {

@@ -131,8 +131,16 @@ func (r *registryRepository) referrer(ctx, call context.Context, desc v1.Descrip
 
 // refersTo tells whether an image manifest's subject is the digest.
 func refersTo(raw []byte, subject v1.Hash) bool {
+	return subjectOf(raw) == subject
+}
+
+// subjectOf is what a manifest refers to; zero is nothing.
+func subjectOf(raw []byte) v1.Hash {
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
-	return err == nil && manifest.Subject != nil && manifest.Subject.Digest == subject
+	if err != nil || manifest.Subject == nil {
+		return v1.Hash{}
+	}
+	return manifest.Subject.Digest
 }
 
 // withSubject lets an artifact refer to subject.

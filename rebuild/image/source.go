@@ -75,7 +75,9 @@ func (c *Client) openRoot(ctx context.Context, ref Ref) (opened, error) {
 	case Registry:
 		return c.openRegistry(ctx, ref)
 	case Layout:
-		return layout{dir: ref.Repository}.open(ref)
+		return directory(ref.Repository).open(ref)
+	case LayoutArchive, DockerArchive, DockerDaemon:
+		return c.openArchived(ctx, ref)
 	default:
 		return opened{}, usageError(ref.String(), fmt.Sprintf("unknown transport %q", ref.Transport), "")
 	}

@@ -25,6 +25,11 @@ func client(t *testing.T, change ...func(*image.Options)) *image.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return c
 }
 
@@ -51,6 +56,11 @@ func TestRepositories(t *testing.T) {
 	t.Run("layout", func(t *testing.T) {
 		imagetest.Run(t, func(t *testing.T) imagetest.Fixture {
 			return imagetest.Fixture{Client: client(t), Ref: ref(t, "oci:"+filepath.Join(t.TempDir(), "layout")+":new")}
+		})
+	})
+	t.Run("archive of a layout", func(t *testing.T) {
+		imagetest.Run(t, func(t *testing.T) imagetest.Fixture {
+			return imagetest.Fixture{Client: client(t), Ref: ref(t, "oci-archive:"+filepath.Join(t.TempDir(), "archive.tar")+":new")}
 		})
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 )
 
@@ -50,6 +51,22 @@ func nestedIndex(t *testing.T) v1.ImageIndex {
 	return mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: linux(t, "amd64", "x"), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
 		mutate.IndexAddendum{Add: inner})
+}
+
+func twoPlatforms(t *testing.T) v1.ImageIndex {
+	t.Helper()
+	return imagetest.Index(t, types.OCIImageIndex,
+		imagetest.Entry{Image: linux(t, "amd64", "x"), Platform: "linux/amd64"},
+		imagetest.Entry{Image: linux(t, "arm64", "x"), Platform: "linux/arm64"})
+}
+
+func rebuildUnread(t *testing.T, base v1.Image, changes ...image.LayerChange) v1.Image {
+	t.Helper()
+	img, _, err := image.Rebuild(base, changes, image.RebuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
 }
 
 // failingReader gives some bytes and then an error.

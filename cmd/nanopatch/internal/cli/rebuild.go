@@ -98,8 +98,15 @@ func (o *rebuildOptions) request() (pipeline.Request, error) {
 	if r.Destinations, err = image.Destinations(refs); err != nil {
 		return r, err
 	}
-	r.Signer, err = o.keys.signer(o.env)
-	return r, err
+	if r.Signer, err = o.keys.signer(o.env); err != nil || r.Signer == nil {
+		return r, err
+	}
+	for _, ref := range refs {
+		if !ref.Transport.KeepsReferrers() {
+			return r, usagef("%s: there is no place for signatures; write to a registry, oci: or oci-archive:, or give --no-sign", ref)
+		}
+	}
+	return r, nil
 }
 
 func resultPrinters(r *pipeline.Result, colour bool) map[string]printer {

@@ -79,7 +79,7 @@ func Open(cfg Config) (*Session, error) {
 }
 
 // Close removes the run's temporary files.
-func (s *Session) Close() error { return s.layers.Close() }
+func (s *Session) Close() error { return errors.Join(s.layers.Close(), s.images.Close()) }
 
 // Repository is the place that a reference names.
 func (s *Session) Repository(ref image.Ref) (image.Repository, error) {
