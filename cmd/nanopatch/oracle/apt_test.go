@@ -5,6 +5,7 @@ package oracle
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -49,24 +50,43 @@ func heldNames(p *plan.Plan) []string {
 		if h.Reason == ecosystem.ReasonDistroHold {
 			continue // apt knows
 		}
-		name := h.Name
-		if h.Arch != "" && h.Arch != "all" {
-			name += ":" + h.Arch
-		}
-		names = append(names, name)
+		names = append(names, qualified(h.Name, h.Arch))
 	}
 	return names
 }
 
-// versions lists the packages of a chroot with version and state, as its dpkg has them.
-func versions(t *testing.T, c *chroot) map[string]string {
+// qualified is a package's name as dpkg's and apt's commands take it.
+func qualified(name, arch string) string {
+	if arch == "" || arch == "all" {
+		return name
+	}
+	return name + ":" + arch
+}
+
+// database is the option that lets the host's dpkg-query, which any architecture's database serves, read a tree's.
+func database(root string) string { return "--admindir=" + filepath.Join(root, "var/lib/dpkg") }
+
+// versions lists a tree's packages, "name:arch", with version and state.
+func versions(t *testing.T, root string) map[string]string {
 	t.Helper()
 	v := make(map[string]string)
-	for line := range strings.Lines(c.run(t, `dpkg-query -W -f '${binary:Package} ${Version} ${Status}\n'`)) {
+	for line := range strings.Lines(run(t, "dpkg-query", database(root), "-W", "-f", `${Package}:${Architecture} ${Version} ${Status}\n`)) {
 		name, version, _ := strings.Cut(strings.TrimSpace(line), " ")
 		v[name] = version
 	}
 	return v
+}
+
+// contents lists what dpkg says that a package ships, by the paths that it really has in the tree.
+func contents(t *testing.T, root string, s snapshot, name string) []string {
+	t.Helper()
+	var paths []string
+	for line := range strings.Lines(run(t, "dpkg-query", database(root), "-L", name)) {
+		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "/"); ok && p != "." {
+			paths = append(paths, resolve(s, p))
+		}
+	}
+	return paths
 }
 
 // compareVersions fails the test where the two sides disagree on a package.

@@ -3,6 +3,7 @@
 package oracle
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -24,7 +25,7 @@ type comparison struct {
 }
 
 // compare compares nanopatch's tree with apt's. Times count for the paths that are timed.
-func compare(ours, apts snapshot, timed map[string]bool) comparison {
+func compare(ours, apts snapshot, timed map[string]bool, a *author) comparison {
 	c := comparison{reasons: make(map[string]int)}
 	all := maps.Clone(ours)
 	maps.Copy(all, apts)
@@ -35,7 +36,7 @@ func compare(ours, apts snapshot, timed map[string]bool) comparison {
 			c.equal++
 			continue
 		}
-		if reason := allowed(p); reason != "" {
+		if reason := cmp.Or(allowed(p), a.except(p, our, apt, here)); reason != "" {
 			c.allowed++
 			c.reasons[reason]++
 			continue
@@ -52,21 +53,15 @@ func describe(e entry, exists bool) string {
 	return e.String()
 }
 
-// shipped lists the files of packages, directories left out, by the paths that they really have in the tree.
-func shipped(t *testing.T, c *chroot, s snapshot, packages []string) map[string]bool {
+// shipped tells of files whether one of the packages ships them; directories do not count.
+func shipped(t *testing.T, root string, s snapshot, packages []string) map[string]bool {
 	t.Helper()
 	files := make(map[string]bool)
-	if len(packages) == 0 {
-		return files
-	}
-	for line := range strings.Lines(c.run(t, "dpkg-query -L "+strings.Join(packages, " "))) {
-		p, ok := strings.CutPrefix(strings.TrimSpace(line), "/")
-		if !ok {
-			continue
-		}
-		p = resolve(s, p)
-		if e, ok := s[p]; ok && !e.mode.IsDir() {
-			files[p] = true
+	for _, name := range packages {
+		for _, p := range contents(t, root, s, name) {
+			if e, ok := s[p]; ok && !e.mode.IsDir() {
+				files[p] = true
+			}
 		}
 	}
 	return files

@@ -68,7 +68,7 @@ func chosen(t *testing.T) []recipe {
 func hold(t *testing.T, r *recipe, row *row) {
 	source := build(t, r)
 	apts := &chroot{root: unpack(t, source, tag), release: r.release}
-	before := versions(t, apts)
+	before := versions(t, apts.root)
 	wanted := upgradable(t, apts)
 	row.packages, row.byApt = len(before), len(wanted)
 
@@ -77,6 +77,7 @@ func hold(t *testing.T, r *recipe, row *row) {
 	row.updates = len(p.Updates)
 	countHolds(t, p, row)
 
+	a := studyAuthor(t, source, apts.root, p)
 	began := time.Now()
 	upgrade(t, apts, heldNames(p))
 	row.apting = time.Since(began)
@@ -84,8 +85,8 @@ func hold(t *testing.T, r *recipe, row *row) {
 	// The trees are read before anything else runs in them.
 	our, apt := take(t, ours.root), take(t, apts.root)
 	checkBytecode(t, ours.root, our)
-	timed := shipped(t, apts, apt, updatedNames(p))
-	c := compare(our, apt, timed)
+	timed := shipped(t, apts.root, apt, updatedNames(p))
+	c := compare(our, apt, timed, a)
 	row.equal, row.allowed, row.differing = c.equal, c.allowed, len(c.differing)
 	for i, d := range c.differing {
 		if i == maxShown {
@@ -97,7 +98,7 @@ func hold(t *testing.T, r *recipe, row *row) {
 	for _, reason := range slices.Sorted(maps.Keys(c.reasons)) {
 		t.Logf("%5d paths differ: %s", c.reasons[reason], reason)
 	}
-	compareVersions(t, versions(t, ours), versions(t, apts))
+	compareVersions(t, versions(t, ours.root), versions(t, apts.root))
 	compareChecks(t, ours, apts)
 	start(t, ours, r.services)
 }
@@ -124,11 +125,7 @@ func countHolds(t *testing.T, p *plan.Plan, row *row) {
 func updatedNames(p *plan.Plan) []string {
 	var names []string
 	for _, u := range p.Updates {
-		name := u.Name
-		if arch := u.NewArch(); arch != "all" {
-			name += ":" + arch
-		}
-		names = append(names, name)
+		names = append(names, qualified(u.Name, u.NewArch()))
 	}
 	return names
 }
