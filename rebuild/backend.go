@@ -28,6 +28,8 @@ type backend struct {
 	wants func(path string) bool
 	// distro reads the image's distribution and the day on which its support ended, nil while it has not.
 	distro func(v fs.FS, now time.Time) (plan.Distro, *plan.Date, error)
+	// logins reads the image's own logins for its repositories; nil where the package manager knows none.
+	logins func(v fs.FS) (pkgrepo.Logins, error)
 	// open reads and verifies the repositories for an image, as far as they concern its packages.
 	open func(ctx context.Context, v *rootfs.View, db ecosystem.Database, opts *Options) (repositories, error)
 }
@@ -35,7 +37,7 @@ type backend struct {
 // backends lists the ecosystems in the order in which they are looked for.
 func backends() []backend {
 	return []backend{
-		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, distro: distroAPT, open: openAPT},
+		{ecosystem: dpkg.Ecosystem{}, scheme: version.Deb, wants: apt.Wants, distro: distroAPT, logins: apt.Logins, open: openAPT},
 		{ecosystem: apkdb.Ecosystem{}, scheme: version.Apk, wants: apk.Wants, distro: distroAPK, open: openAPK},
 	}
 }

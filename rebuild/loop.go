@@ -32,6 +32,13 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 	if j.Plan.Distro, j.Plan.EOL, err = b.distro(j.Tree.Top(), j.opts.Now()); err != nil {
 		return fmt.Errorf("reading the distribution: %w", err)
 	}
+	if b.logins != nil {
+		own, err := b.logins(j.Tree.Top())
+		if err != nil {
+			return fmt.Errorf("reading the image's logins for repositories: %w", err)
+		}
+		j.opts.Client = j.opts.Client.WithLogins(own)
+	}
 	j.Plan.Choices = plan.ChoicesOf(j.opts.Edits)
 	if l.advisories, err = j.opts.advisories(ctx, j.Plan.Distro); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 //	oci:multi:old   an index of it for amd64 and arm64
 //	$REGISTRY       a registry with the referrers API, which holds the first as $REGISTRY/base:old
 //	$REPO $SECURITY $KEYRING   the twin's repositories and their key
+//	$PRIVATE $PRIVATE-security the same repositories on a server that wants the login "ada" with the password "s3cret"
 //
 // and the command `exits CODE nanopatch …`, which checks the exit code.
 func TestScripts(t *testing.T) {
@@ -61,10 +63,24 @@ func setUp(env *testscript.Env, twin *fixture.Twin) error {
 	env.Setenv("REPO", twin.Repository)
 	env.Setenv("SECURITY", fixture.SecurityMirror(twin.Repository))
 	env.Setenv("KEYRING", twin.Keyring)
+	private := httptest.NewServer(guard(http.FileServer(http.Dir(filepath.Dir(twin.Repository)))))
+	env.Defer(private.Close)
+	env.Setenv("PRIVATE", private.URL+"/"+filepath.Base(twin.Repository))
 	env.Setenv("COSIGN_PASSWORD", "script password")
 	env.Setenv("NANOPATCH_CACHE_DIR", filepath.Join(env.WorkDir, ".cache"))
 	env.Setenv("HOME", env.WorkDir)
 	return nil
+}
+
+// guard lets nobody in but ada.
+func guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ada" || password != "s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func push(ref string, img v1.Image) error {

@@ -32,6 +32,8 @@ type Options struct {
 	Tries int
 	// Wait is the pause before the second try; it doubles from there. 0 stands for 500 ms.
 	Wait time.Duration
+	// Logins are for repositories that want one.
+	Logins Logins
 	// Stall is how long a peer may send nothing, from the connect to the last byte; 0 stands for 30 s. In any
 	// two of these a file that is under way must bring 512 bytes per second: 30 KiB in a minute.
 	Stall time.Duration
@@ -48,9 +50,10 @@ type Client struct {
 	tries  int
 	wait   time.Duration
 	stall  time.Duration
-	hosts  hostLimit
-	repo   atomic.Int64
-	artefs atomic.Int64
+	logins Logins
+	// What follows is shared with the clients that WithLogins makes.
+	hosts        *hostLimit
+	repo, artefs *atomic.Int64
 }
 
 // New opens the cache and returns a Client on it.
@@ -63,14 +66,16 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cache: cache,
-		now:   opts.Now,
-		log:   opts.Logger,
-		agent: orDefault(opts.UserAgent, "nanopatch"),
-		tries: orDefault(opts.Tries, 5),
-		wait:  orDefault(opts.Wait, 500*time.Millisecond),
-		stall: orDefault(opts.Stall, 30*time.Second),
-		hosts: hostLimit{n: orDefault(opts.PerHost, 6)},
+		cache:  cache,
+		now:    opts.Now,
+		log:    opts.Logger,
+		agent:  orDefault(opts.UserAgent, "nanopatch"),
+		tries:  orDefault(opts.Tries, 5),
+		wait:   orDefault(opts.Wait, 500*time.Millisecond),
+		stall:  orDefault(opts.Stall, 30*time.Second),
+		logins: opts.Logins,
+		hosts:  &hostLimit{n: orDefault(opts.PerHost, 6)},
+		repo:   new(atomic.Int64), artefs: new(atomic.Int64),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

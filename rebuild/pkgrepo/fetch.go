@@ -29,7 +29,7 @@ func (c *Client) Fetch(ctx context.Context, artifacts []Artifact, concurrency in
 	g.SetLimit(max(1, concurrency))
 	for i, a := range artifacts {
 		g.Go(func() error {
-			p, err := c.blob(ctx, a, &c.artefs)
+			p, err := c.blob(ctx, a, c.artefs)
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, ErrNotFound) {
@@ -59,7 +59,7 @@ func (c *Client) Fetch(ctx context.Context, artifacts []Artifact, concurrency in
 // FetchIndex brings one index file, whose size and digest are known from a signed file, into the cache
 // and returns its path. It differs from Fetch in what Bytes counts it as.
 func (c *Client) FetchIndex(ctx context.Context, a Artifact) (string, error) {
-	return c.blob(ctx, a, &c.repo)
+	return c.blob(ctx, a, c.repo)
 }
 
 // blob returns the path of a file with the given digest, downloading it where the cache has none.

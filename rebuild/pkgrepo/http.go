@@ -163,6 +163,10 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 		hr.Header[k] = v
 	}
 	hr.Header.Set("User-Agent", c.agent)
+	login, known := c.logins.find(u)
+	if known {
+		hr.SetBasicAuth(login.User, login.Password)
+	}
 	// Checksums are over the file as it is stored: no transport may unpack it on the way.
 	hr.Header.Set("Accept-Encoding", "identity")
 	resp, err := c.http.Do(hr)
@@ -172,7 +176,7 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 	defer resp.Body.Close()
 	conditional := hr.Header.Get("If-None-Match") != "" || hr.Header.Get("If-Modified-Since") != ""
 	if resp.StatusCode != http.StatusOK && (resp.StatusCode != http.StatusNotModified || !conditional) {
-		return c.status(resp)
+		return c.status(resp, known)
 	}
 	go watchdog.pace()
 	body := &watchedReader{r: resp.Body, n: req.counter, arrived: watchdog.arrived}
@@ -189,8 +193,15 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *Client) status(resp *http.Response) error {
+// status makes an error of an answer; known says that the request had a login with it.
+func (c *Client) status(resp *http.Response, known bool) error {
 	e := &statusError{code: resp.StatusCode, text: resp.Status, after: -1}
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized && known:
+		e.text += ": the login that is known for it is refused"
+	case resp.StatusCode == http.StatusUnauthorized:
+		e.text += ": it wants a login, and none is known for it"
+	}
 	if v := resp.Header.Get("Retry-After"); v != "" {
 		if n, err := strconv.Atoi(v); err == nil && n >= 0 {
 			e.after = time.Duration(min(n, int(24*time.Hour/time.Second))) * time.Second

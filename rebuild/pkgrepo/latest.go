@@ -31,7 +31,7 @@ func (c *Client) Latest(ctx context.Context, rawURL string, limit int64) (io.Rea
 	err := c.get(ctx, request{
 		url:     rawURL,
 		header:  held.conditions(),
-		counter: &c.repo,
+		counter: c.repo,
 		take: func(r *response) error {
 			if keep = r.status == http.StatusNotModified; keep {
 				return nil

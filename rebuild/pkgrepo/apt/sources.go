@@ -362,7 +362,7 @@ func (p *sourceParser) uri(e entry, raw string) (uri string, ok bool, err error)
 	}
 	u, err := url.Parse(raw)
 	if err == nil && u.User != nil {
-		return "", false, e.errorf("%s: a password in a repository's URI would be published with plans and attestations", u.Redacted())
+		return "", false, e.errorf("%s: a password in a repository's URI would be published with plans and attestations: put it into %s, or a file for --repo-auth", u.Redacted(), authFile)
 	}
 	if err != nil || u.RawQuery != "" || u.Fragment != "" || (u.Scheme != "file" && u.Host == "") {
 		return "", false, e.errorf("not a usable URI: %.60q", raw)

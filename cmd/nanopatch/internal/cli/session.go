@@ -17,7 +17,7 @@ import (
 func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err error) {
 	drawing, messages := g.progress()
 	s, err = pipeline.Open(pipeline.Config{
-		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, Version: Version, Now: g.env.Now,
+		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, RepositoryAuth: g.repoAuth, Version: Version, Now: g.env.Now,
 		Progress: drawing, Logger: g.logger(messages),
 	})
 	if err != nil {

@@ -21,6 +21,7 @@ type globalOptions struct {
 	cacheDir   string
 	insecure   []string
 	caCert     string
+	repoAuth   string
 	outputs    outputs
 	quiet      bool
 	verbose    bool
@@ -38,6 +39,7 @@ func (g *globalOptions) register(root *cobra.Command) {
 	f.StringVar(&g.cacheDir, "cache-dir", "", "where indexes, layers and packages are kept (default $XDG_CACHE_HOME/nanopatch)")
 	f.StringSliceVar(&g.insecure, "insecure-registry", nil, "registry host[:port] that may be spoken to without TLS (repeatable)")
 	f.StringVar(&g.caCert, "ca-cert", "", "PEM file of further certificate authorities to trust")
+	f.StringVar(&g.repoAuth, "repo-auth", "", "file of logins for package repositories, in the format of apt's auth.conf")
 	f.StringArrayVarP(&g.outputs.typed, "output", "o", nil, "output format, or FORMAT=FILE (repeatable)")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the result and errors")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more: each step and how long it took")
@@ -109,6 +111,7 @@ func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 	values := map[string][]string{
 		"level": one(c.Level), "level-by": one(c.LevelBy), "only": c.Only, "min-age": one(c.MinAge),
 		"repo-override": c.Repositories, "keyring": c.Keyrings, "advisories": c.Advisories,
+		"repo-auth": one(c.RepositoryAuth),
 	}
 	if flags.Lookup("signature-format") != nil {
 		values["key"] = one(c.Sign.Key) // elsewhere, as in verify, --key is a public key

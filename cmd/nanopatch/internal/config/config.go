@@ -45,6 +45,8 @@ type Config struct {
 	Keyrings []string `yaml:"keyrings,omitempty" json:"keyrings,omitempty"`
 	// Advisories are files or https: URLs that say which CVEs updates fix, or "published" for the distribution's own.
 	Advisories []string `yaml:"advisories,omitempty" json:"advisories,omitempty"`
+	// RepositoryAuth is a file of logins for package repositories, in the format of apt's auth.conf.
+	RepositoryAuth string `yaml:"repositoryAuth,omitempty" json:"repositoryAuth,omitempty"`
 	// Registries holds settings for registries, by host.
 	Registries map[string]Registry `yaml:"registries,omitempty" json:"registries,omitempty"`
 	// Sign says how results are signed.

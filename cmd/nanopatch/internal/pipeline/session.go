@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -15,16 +16,18 @@ import (
 	"github.com/nanopatch/nanopatch/sbom/generate"
 )
 
-// Config is what all stages share. Every field but InsecureRegistries, CACert and Logger must be set.
+// Config is what all stages share. Every field but InsecureRegistries, CACert, RepositoryAuth and Logger must be set.
 type Config struct {
 	CacheDir           string
 	InsecureRegistries []string
 	// CACert is a PEM file of further certificate authorities.
-	CACert   string
-	Version  string
-	Now      func() time.Time
-	Progress term.Progress
-	Logger   *slog.Logger
+	CACert string
+	// RepositoryAuth is a file of logins for package repositories (pkgrepo.ParseLogins).
+	RepositoryAuth string
+	Version        string
+	Now            func() time.Time
+	Progress       term.Progress
+	Logger         *slog.Logger
 }
 
 // Session is one run of the program.
@@ -61,9 +64,15 @@ func Open(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	var logins pkgrepo.Logins
+	if cfg.RepositoryAuth != "" {
+		if logins, err = pkgrepo.LoadLogins(cfg.RepositoryAuth); err != nil {
+			return nil, fmt.Errorf("%w: %w", rebuild.ErrOptions, err)
+		}
+	}
 	s.packages, err = pkgrepo.New(pkgrepo.Options{
 		Dir: filepath.Join(cfg.CacheDir, "packages"), Now: cfg.Now, Transport: pkgrepo.NewTransport(tlsConfig),
-		UserAgent: agent, Logger: cfg.Logger,
+		UserAgent: agent, Logger: cfg.Logger, Logins: logins,
 	})
 	if err != nil {
 		return nil, err
