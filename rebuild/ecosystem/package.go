@@ -26,6 +26,8 @@ type Package struct {
 	Essential bool
 	// Hold is set on an installed package that the administrator told the package manager to keep.
 	Hold bool
+	// Partial says why an installed package is not all there, so that no package file can replace it; empty where it is.
+	Partial string
 	// Requires must each be met for the package to work (Pre-Depends and Depends).
 	Requires []Clause
 	// Conflicts must not be met by any other installed package (Conflicts and Breaks).

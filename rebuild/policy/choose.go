@@ -195,6 +195,9 @@ func (in *Input) excluded(p ecosystem.Package) (ecosystem.Reason, string, bool) 
 	if p.Hold {
 		return ecosystem.ReasonDistroHold, "on hold in the package database", true
 	}
+	if p.Partial != "" {
+		return ecosystem.ReasonNoArtifact, p.Partial, true
+	}
 	if why, excluded := in.Rules.excludes(p.Key); excluded {
 		return ecosystem.ReasonRule, why, true
 	}

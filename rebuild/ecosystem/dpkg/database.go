@@ -33,7 +33,7 @@ type database struct {
 	multiarch bool
 }
 
-// open reads the status file and the drop-ins of distroless images.
+// open reads the status file, the drop-ins of distroless images and the manifest of chiselled ones.
 func open(v *rootfs.View) (*database, error) {
 	db := &database{view: v, byKey: make(map[ecosystem.Key]*record)}
 	var err error
@@ -43,9 +43,6 @@ func open(v *rootfs.View) (*database, error) {
 	dropIns, err := v.ReadDir(dropInDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading %s: %w", dropInDir, err)
-	}
-	if db.status == nil && len(dropIns) == 0 {
-		return nil, ecosystem.ErrNoDatabase
 	}
 	if db.records, err = parseStatus(db.status); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", statusPath, err)
@@ -57,6 +54,12 @@ func open(v *rootfs.View) (*database, error) {
 		if err := db.dropIn(path.Join(dropInDir, f.Name())); err != nil {
 			return nil, err
 		}
+	}
+	if err := db.addSliced(); err != nil {
+		return nil, err
+	}
+	if db.status == nil && len(dropIns) == 0 && len(db.records) == 0 {
+		return nil, ecosystem.ErrNoDatabase
 	}
 	format, err := readOptional(v, infoFormatPath)
 	db.multiarch = strings.TrimSpace(string(format)) == "1"
@@ -142,6 +145,9 @@ func (db *database) info(r *record, kind string) ([]byte, error) {
 func (db *database) list(r *record) ([]string, error) {
 	if !r.hasFiles() {
 		return nil, nil
+	}
+	if r.sliced != nil {
+		return withParents(r.sliced), nil
 	}
 	if r.dropIn != "" {
 		sums, err := db.md5sums(r)

@@ -47,7 +47,7 @@ var wantedPrefixes = []string{
 // wantedFiles are read besides.
 var wantedFiles = map[string]bool{
 	statusPath: true, diversionsPath: true, statOverridePath: true, infoFormatPath: true,
-	configPath: true, homeConfigPath: true, passwdPath: true, groupPath: true, ldConfPath: true, ldCachePath: true,
+	configPath: true, homeConfigPath: true, passwdPath: true, groupPath: true, manifestPath: true, ldConfPath: true, ldCachePath: true,
 }
 
 // Wants tells whether the content of a path is needed to read or upgrade packages.

@@ -19,6 +19,8 @@ type record struct {
 	replaces          relations
 	// dropIn is the path of the status.d file the package is described in, "" for one of the status file.
 	dropIn string
+	// sliced are the paths that chisel cut from the package, where it did.
+	sliced []string
 }
 
 // conffile is one line of the Conffiles field.
