@@ -142,10 +142,11 @@ func (d Distro) components() []string {
 }
 
 // Defaults are the repositories of a distribution's own images: for Debian 11 to 13 the component main of
-// the release, its updates and its security suite at deb.debian.org; for Ubuntu 18.04 to 24.04 (LTS) the
-// components main, restricted, universe and multiverse of the release, -updates and -security at
+// the release and its updates at ftp.debian.org and its security suite at security.debian.org; for Ubuntu 18.04 to
+// 24.04 (LTS) the components main, restricted, universe and multiverse of the release, -updates and -security at
 // archive.ubuntu.com and security.ubuntu.com, or ports.ubuntu.com for other architectures than amd64 and i386.
-// They are to be signed by the distribution's own keys, from the keyring package in the image.
+// They are to be signed by the distribution's own keys: those of the keyring package in the image, or where it has
+// none, those that this package knows.
 //
 // For any other distribution the error is an *UnknownDistroError, for an older release an *ArchivedError.
 func Defaults(d Distro, arch string) ([]Source, error) {
@@ -157,7 +158,7 @@ func Defaults(d Distro, arch string) ([]Source, error) {
 		return nil, &ArchivedError{Distro: d, EndOfLife: r.end}
 	}
 	d.Codename = r.codename
-	archive, security, keyring := "http://deb.debian.org/debian", "http://deb.debian.org/debian-security", debianKeyring
+	archive, security, keyring := "http://ftp.debian.org/debian", "http://security.debian.org/debian-security", debianKeyring
 	if d.ID == "ubuntu" {
 		archive, security, keyring = "http://archive.ubuntu.com/ubuntu", "http://security.ubuntu.com/ubuntu", ubuntuKeyring
 		if arch != "amd64" && arch != "i386" {
@@ -176,12 +177,6 @@ func Defaults(d Distro, arch string) ([]Source, error) {
 	}
 	return out, nil
 }
-
-// The keyring packages' files.
-const (
-	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-	ubuntuKeyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-)
 
 // ArchivedError says that a release's suites are no longer where they were: past its end of life a
 // distribution moves them to an archive. It is an ErrUnreachable.

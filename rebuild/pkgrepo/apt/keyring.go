@@ -17,6 +17,9 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 )
 
+// keyringFlag is what the error messages call the option that gives keyrings.
+const keyringFlag = "--keyring"
+
 // maxKeyring bounds a keyring file; Debian's has 56 kB.
 const maxKeyring = 8 << 20
 
@@ -132,20 +135,24 @@ type NoKeyringError struct {
 	Source Source
 	// Files are the keyrings, as paths in the image, that were looked for.
 	Files []string
+	// Signers are the keys that the repository is signed with, as fingerprints or, in old signatures, as key ids.
+	// Nothing has checked them.
+	Signers []string
 }
 
 func (e *NoKeyringError) Error() string {
-	return fmt.Sprintf("%s %s: no key to check its signature with: the image has no %s; name a keyring with --keyring",
-		e.Source.URI, e.Source.Suite, strings.Join(e.Files, ", "))
+	return fmt.Sprintf("%s %s: no key to check its signature with: it is signed by %s and the image has no %s; name a keyring with %s",
+		e.Source.URI, e.Source.Suite, strings.Join(e.Signers, ", "), strings.Join(e.Files, ", "), keyringFlag)
 }
 
 // Unwrap makes it an ErrVerification.
 func (e *NoKeyringError) Unwrap() error { return pkgrepo.ErrVerification }
 
-// keyrings finds the keys that may sign a source: the given ones, else those of the image.
+// keyrings finds the keys that may sign a source: the given ones, else those of the image, else the distribution's.
 type keyrings struct {
-	root  fs.FS
-	given *Keyring
+	root   fs.FS
+	given  *Keyring
+	distro Distro
 
 	mu   sync.Mutex
 	read map[string]func() (*ring, error)
@@ -156,6 +163,10 @@ type keySet struct {
 	rings []*ring
 	// fingerprints, where there are any, restrict the keys.
 	fingerprints []string
+	// looked are the image's files that were looked for and not found, where that left no ring at all.
+	looked []string
+	// note says that the keys are not the image's own.
+	note string
 }
 
 const trustedParts = "etc/apt/trusted.gpg.d"
@@ -194,28 +205,34 @@ func (k *keyrings) of(s Source) (keySet, error) {
 			set.rings = append(set.rings, r)
 		}
 	}
-	if len(set.rings) == 0 {
-		return set, &NoKeyringError{Source: s, Files: files}
+	if len(set.rings) > 0 {
+		return set, nil
 	}
-	return set, nil
+	set.looked = files
+	return k.standIn(set, s)
 }
 
 // file reads one keyring of the image, once; nil where it does not exist. An empty file holds no key but is
 // no mistake either: apt itself makes an empty trusted.gpg.
 func (k *keyrings) file(name string) (*ring, error) {
+	return k.once(name, func() (*ring, error) {
+		if !fs.ValidPath(name) {
+			return nil, &ConfigError{File: name, Reason: "not a path in the image"}
+		}
+		data, ok, err := readConfig(k.root, name, maxKeyring)
+		if err != nil || !ok || len(data) == 0 {
+			return nil, err
+		}
+		return parseKeyring(name, data)
+	})
+}
+
+// once reads a keyring the first time that its name is asked for.
+func (k *keyrings) once(name string, read func() (*ring, error)) (*ring, error) {
 	k.mu.Lock()
 	once, ok := k.read[name]
 	if !ok {
-		once = sync.OnceValues(func() (*ring, error) {
-			if !fs.ValidPath(name) {
-				return nil, &ConfigError{File: name, Reason: "not a path in the image"}
-			}
-			data, ok, err := readConfig(k.root, name, maxKeyring)
-			if err != nil || !ok || len(data) == 0 {
-				return nil, err
-			}
-			return parseKeyring(name, data)
-		})
+		once = sync.OnceValues(read)
 		if k.read == nil {
 			k.read = make(map[string]func() (*ring, error))
 		}

@@ -63,7 +63,7 @@ func Open(ctx context.Context, opts Options) (*Archive, error) {
 	if opts.Client == nil || opts.Root == nil || opts.Now == nil || len(opts.Architectures) == 0 {
 		return nil, errors.New("apt.Open: Client, Root, Now and Architectures are required")
 	}
-	o := &opener{Options: opts, keys: &keyrings{root: opts.Root, given: opts.Keyring}}
+	o := &opener{Options: opts}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -75,6 +75,7 @@ func Open(ctx context.Context, opts Options) (*Archive, error) {
 	if o.distro, err = ReadDistro(opts.Root); err != nil {
 		return nil, err
 	}
+	o.keys = &keyrings{root: opts.Root, given: opts.Keyring, distro: o.distro}
 	prefs, err := readPreferences(opts.Root)
 	if err != nil {
 		return nil, err
@@ -94,9 +95,18 @@ func Open(ctx context.Context, opts Options) (*Archive, error) {
 		return nil, err
 	}
 	a := newArchive(opts.Architectures[0], prefs, indexes)
-	a.notes = notes
+	a.notes = distinct(notes)
 	a.end, _ = EndOfLife(o.distro)
 	return a, nil
+}
+
+// distinct drops what was said before.
+func distinct(notes []string) []string {
+	var out []string
+	for _, n := range notes {
+		out = appendNew(out, n)
+	}
+	return out
 }
 
 // suite is a source whose Release file has been verified.
@@ -210,9 +220,19 @@ func (o *opener) suite(ctx context.Context, s Source) (*suite, error) {
 	default:
 		return nil, err
 	}
+	if len(keys.rings) == 0 {
+		signers, err := signers(signature)
+		if err != nil {
+			return nil, unverified(url, err)
+		}
+		return nil, &NoKeyringError{Source: s, Files: keys.looked, Signers: signers}
+	}
 	signer, err := keys.verify(text, signature, o.Now())
 	if err != nil {
 		return nil, unverified(url, err)
+	}
+	if keys.note != "" {
+		out.notes = append(out.notes, keys.note)
 	}
 	if err := out.accept(text, o.Now()); err != nil {
 		return nil, unverified(url, err)

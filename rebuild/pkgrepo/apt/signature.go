@@ -68,7 +68,33 @@ func (k keySet) verify(signedBytes []byte, signature io.Reader, now time.Time) (
 	if len(v.bad) > 0 {
 		return "", fmt.Errorf("no good signature: %s", strings.Join(v.bad, "; "))
 	}
-	return "", fmt.Errorf("signed only by unknown keys: %s", strings.Join(v.unknown, ", "))
+	return "", fmt.Errorf("signed only by keys that are not trusted for it: %s; name a keyring that holds one with %s",
+		strings.Join(v.unknown, ", "), keyringFlag)
+}
+
+// signers lists who signed, as the signatures say it themselves.
+func signers(signature io.Reader) ([]string, error) {
+	var all []string
+	for packets := packet.NewReader(signature); ; {
+		p, err := packets.Next()
+		switch {
+		case errors.Is(err, io.EOF) && len(all) == 0:
+			return nil, errors.New("it is not signed")
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("malformed signature: %w", err)
+		}
+		s, ok := p.(*packet.Signature)
+		if !ok {
+			continue
+		}
+		if len(s.IssuerFingerprint) > 0 {
+			all = appendNew(all, strings.ToUpper(hex.EncodeToString(s.IssuerFingerprint)))
+		} else if s.IssuerKeyId != nil {
+			all = appendNew(all, fmt.Sprintf("%016X", *s.IssuerKeyId))
+		}
+	}
 }
 
 // verification is the work of checking one file's signatures.
@@ -124,7 +150,7 @@ func appendNew(list []string, s string) []string {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, pgperrors.ErrKeyExpired):
-		return errors.New("the key has expired (a newer keyring can be given with --keyring)")
+		return errors.New("the key has expired (a newer keyring can be given with " + keyringFlag + ")")
 	case errors.Is(err, pgperrors.ErrKeyRevoked):
 		return errors.New("the key is revoked")
 	case errors.Is(err, pgperrors.ErrSignatureExpired):

@@ -229,7 +229,7 @@ func wantNotes(t *testing.T, got, want []string) {
 }
 
 func TestDefaults(t *testing.T) {
-	const sec = "http://deb.debian.org/debian-security"
+	const deb, sec = "http://ftp.debian.org/debian", "http://security.debian.org/debian-security"
 	const ubu, ports = "http://archive.ubuntu.com/ubuntu", "http://ports.ubuntu.com/ubuntu-ports"
 	distroless := `PRETTY_NAME="Distroless"
 NAME="Debian GNU/Linux"

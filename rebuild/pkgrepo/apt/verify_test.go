@@ -92,7 +92,7 @@ var tamperings = []struct {
 	{"no signature", func(f *fixture) { f.remove(inRelease, release+".gpg") }, "not signed"},
 	{"unsigned InRelease", func(f *fixture) { f.write(inRelease, f.read(release)) }, "does not start with a clear-signed message"},
 	{"empty InRelease", func(f *fixture) { f.write(inRelease, "") }, "does not start"},
-	{"unknown key", func(f *fixture) { f.resign(f.read(release), newKey(f.t, now().Add(-year), 0)) }, "unknown keys"},
+	{"unknown key", func(f *fixture) { f.resign(f.read(release), newKey(f.t, now().Add(-year), 0)) }, "not trusted for it"},
 	{"changed text", edit(inRelease, "Origin: Debian", "Origin: Debiam"), "no good signature"},
 	{"text before", func(f *fixture) { f.write(inRelease, "Origin: Debian\n\n"+f.read(inRelease)) }, "does not start"},
 	{"text after", func(f *fixture) { f.write(inRelease, f.read(inRelease)+"Origin: Debian\n") }, "text after"},
