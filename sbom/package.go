@@ -8,7 +8,7 @@ import (
 // Package is one package found in an image.
 type Package struct {
 	// Type is the package URL type: "deb", "apk", "pypi", "golang". A package without a package URL has the type that
-	// the cataloger gave it.
+	// the cataloger gave it; it is empty where a document does not tell.
 	Type string
 	// Name includes the namespace where that is a part of the name ("@babel/core", "org.slf4j/slf4j-api",
 	// "golang.org/x/net") and not where it names the distributor (the "debian" of a .deb).
@@ -20,6 +20,9 @@ type Package struct {
 	Version string
 	// PURL is the package URL, empty where there is none.
 	PURL string
+	// Source and SourceVersion are the source package that it was built from, where the package URL names one ("upstream"); empty
+	// where they are the package's own.
+	Source, SourceVersion string
 	// Layer is the layer that installed the package in this version; nil where that is not known.
 	Layer *Layer
 	// Licenses are SPDX expressions, or names where the license is not one that SPDX knows. Sorted.

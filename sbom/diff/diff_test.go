@@ -42,14 +42,24 @@ func numbers(version string) []int {
 	return out
 }
 
-// parse reads "type name version [path]" per package.
+// parse reads "type name version [path | layer=N | license=L]…" per package; the type ? is not known.
 func parse(lines ...string) Side {
 	var s Side
 	for _, l := range lines {
 		f := strings.Fields(l)
 		name, arch, _ := strings.Cut(f[1], ":")
-		p := sbom.Package{Type: f[0], Name: name, Arch: arch, Version: f[2]}
-		p.Paths = f[3:]
+		p := sbom.Package{Type: strings.TrimPrefix(f[0], "?"), Name: name, Arch: arch, Version: f[2]}
+		for _, more := range f[3:] {
+			switch key, value, _ := strings.Cut(more, "="); key {
+			case "layer":
+				i := int(value[0] - '0')
+				p.Layer = &sbom.Layer{Index: i, DiffID: "sha256:" + value, CreatedBy: "RUN " + value[:1]}
+			case "license":
+				p.Licenses = append(p.Licenses, strings.ReplaceAll(value, "+", " "))
+			default:
+				p.Paths = append(p.Paths, more)
+			}
+		}
 		s.Packages = append(s.Packages, p)
 	}
 	return s
@@ -65,7 +75,20 @@ func show(d *Diff) []string {
 		out = append(out, fmt.Sprintf("+ %s %s:%s %s", p.Type, p.Name, p.Arch, p.Version))
 	}
 	for _, c := range d.Changed {
-		out = append(out, fmt.Sprintf("~ %s %s:%s%s %s>%s %s %s", c.Type, c.Name, c.FromArch, c.Arch, c.From, c.To, c.Direction, c.Level))
+		line := fmt.Sprintf("~ %s %s:%s%s %s>%s %s %s", c.Type, c.Name, c.FromArch, c.Arch, c.From, c.To, c.Direction, c.Level)
+		if c.FromLayer != nil {
+			line += fmt.Sprintf(" layer %d>%d", *c.FromLayer, *c.Layer)
+		}
+		if c.Licenses != nil {
+			line += fmt.Sprintf(" %q>%q", c.Licenses.From, c.Licenses.To)
+		}
+		out = append(out, line)
+	}
+	for _, m := range d.Moved {
+		out = append(out, fmt.Sprintf("m %s %s:%s %s %d>%d", m.Type, m.Name, m.Arch, m.Version, m.FromLayer, m.Layer))
+	}
+	for _, r := range d.Relicensed {
+		out = append(out, fmt.Sprintf("l %s %s:%s %s %q>%q", r.Type, r.Name, r.Arch, r.Version, r.From, r.To))
 	}
 	return append(out, fmt.Sprintf("= %d", d.Unchanged))
 }
@@ -139,6 +162,43 @@ var compareCases = []struct {
 		[]string{"~ npm a: 1.0.0>2.0.0 upgrade major", "= 1"},
 	},
 	{
+		"moved to another layer, and updated there",
+		parse("deb a 1.0.0 layer=0", "deb b 1.0.0 layer=0", "deb c 1.0.0 layer=0", "deb d 1.0.0"),
+		parse("deb a 1.0.0 layer=1", "deb b 1.0.1 layer=1", "deb c 1.0.0 layer=0-rewritten", "deb d 1.0.0 layer=1"),
+		[]string{"~ deb b: 1.0.0>1.0.1 upgrade patch layer 0>1", "m deb a: 1.0.0 0>1", "= 3"},
+	},
+	{
+		"copies in two layers, one gone: it did not move",
+		parse("npm a 1.0.0 layer=0", "npm a 1.0.0 layer=2"), parse("npm a 1.0.0 layer=2"),
+		[]string{"- npm a: 1.0.0", "= 1"},
+	},
+	{
+		"other licenses, and the same in other words",
+		parse("npm a 1.0.0 license=MIT", "npm b 1.0.0 license=MIT", "npm c 1.0.0 license=GPL-2 license=Artistic", "npm d 1.0.0", "npm e 1.0.0 license=MIT"),
+		parse("npm a 1.0.0 license=BSL-1.1", "npm b 1.0.1 license=BSL-1.1", "npm c 1.0.0 license=(LicenseRef-Artistic+AND+LicenseRef-GPL-2)", "npm d 1.0.0 license=MIT", "npm e 1.0.0 license=NOASSERTION"),
+		[]string{`~ npm b: 1.0.0>1.0.1 upgrade patch ["MIT"]>["BSL-1.1"]`, `l npm a: 1.0.0 ["MIT"]>["BSL-1.1"]`, "= 4"},
+	},
+	{
+		"the old side does not know types and architectures",
+		parse("? a 1.0.0", "? b 1.0.0", "deb c 1.0.0"), parse("deb a:amd64 1.0.0", "deb b:amd64 1.0.1", "deb c:arm64 1.0.0"),
+		[]string{"~ deb b:amd64 1.0.0>1.0.1 upgrade patch", "= 2"},
+	},
+	{
+		"a name without a type could be either of two",
+		parse("? six 1.0.0"), parse("deb six:all 1.0.1", "pypi six 1.0.1"),
+		[]string{"-  six: 1.0.0", "+ deb six:all 1.0.1", "+ pypi six: 1.0.1", "= 0"},
+	},
+	{
+		"a name without a type, and its version tells",
+		parse("? six 1.0.0", "? six 1.0.0-4"), parse("deb six:all 1.0.0-4", "pypi six 1.0.0"),
+		[]string{"= 2"},
+	},
+	{
+		"two known types are two packages",
+		parse("binary node 20.0.0"), parse("npm node 18.0.0"),
+		[]string{"- binary node: 20.0.0", "+ npm node: 18.0.0", "= 0"},
+	},
+	{
 		"no known order",
 		parse("odd a x.y", "odd b x"), parse("odd a x.z", "odd b y"),
 		[]string{"~ odd a: x.y>x.z  ", "~ odd b: x>y  ", "= 0"},
@@ -200,9 +260,13 @@ func TestJSON(t *testing.T) {
    "to": "1.2.4",
    "direction": "upgrade",
    "level": "patch",
-   "layer": 1
+   "layer": 1,
+   "fixedCves": [],
+   "advisories": []
   }
  ],
+ "moved": [],
+ "relicensed": [],
  "unchanged": 0,
  "consequences": [],
  "fixedCves": []

@@ -88,7 +88,7 @@ func (d *Diff) Gate(planned []Planned, explain Explain) (*Diff, error) {
 		if p := (Planned{c.Type, c.Name, c.Arch, c.From, c.To}); wanted[p] {
 			g.out.Changed = append(g.out.Changed, c)
 		} else {
-			g.follow(p, c.paths)
+			g.follow(p, c.paths())
 		}
 	}
 	for _, p := range d.Added {

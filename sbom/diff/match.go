@@ -8,17 +8,22 @@ import (
 	"github.com/nanopatch/nanopatch/sbom"
 )
 
-// group is what two sides have of one type, name and architecture.
+// group is what two sides have of one key.
 type group struct{ left, right []sbom.Package }
 
 type groupKey struct{ typ, name, arch string }
 
-// groups splits both sides by type, name and architecture, in that order.
-func groups(left, right []sbom.Package) []group {
+// The keys by which packages are matched, one after the other: a document need not know the architecture, or the type.
+func exactly(p sbom.Package) groupKey         { return groupKey{p.Type, p.Name, p.Arch} }
+func anyArchitecture(p sbom.Package) groupKey { return groupKey{typ: p.Type, name: p.Name} }
+func anyType(p sbom.Package) groupKey         { return groupKey{name: p.Name} }
+
+// groups splits both sides by a key, in the order of type, name and architecture.
+func groups(left, right []sbom.Package, key func(sbom.Package) groupKey) []group {
 	byKey := map[groupKey]*group{}
 	var keys []groupKey
 	at := func(p sbom.Package) *group {
-		k := groupKey{p.Type, p.Name, p.Arch}
+		k := key(p)
 		if byKey[k] == nil {
 			byKey[k] = &group{}
 			keys = append(keys, k)
@@ -43,52 +48,54 @@ func groups(left, right []sbom.Package) []group {
 	return out
 }
 
-// matcher collects the pairs of packages that are one package in two versions.
+// matcher collects the pairs of packages that are one package: in two versions, or in the same.
 type matcher struct {
-	versions Versions
-	pairs    [][2]sbom.Package
+	versions    Versions
+	pairs, same [][2]sbom.Package
 }
 
-// match pairs the packages of one group and returns what stays unpaired, and how many are the same on both sides.
-func (m *matcher) match(left, right []sbom.Package) (restLeft, restRight []sbom.Package, same int) {
+// match pairs the packages of one group and returns what stays unpaired.
+func (m *matcher) match(left, right []sbom.Package) (restLeft, restRight []sbom.Package) {
 	slices.SortFunc(left, sbom.Compare)
 	slices.SortFunc(right, sbom.Compare)
-	// Of equal versions those at the same place first, so that what is left of the others is at places that changed.
-	atPlace := func(p sbom.Package) string { return p.Version + "\x00" + strings.Join(p.Paths, "\x00") }
-	before := len(left)
-	left, right = cancel(left, right, atPlace)
-	left, right = cancel(left, right, func(p sbom.Package) string { return p.Version })
-	same = before - len(left)
-
+	// Of equal versions those that are alike in more first, so that what is left of the others is what changed.
+	for _, key := range []func(sbom.Package) string{
+		func(p sbom.Package) string {
+			return p.Version + "\x00" + layerID(p) + "\x00" + strings.Join(p.Paths, "\x00")
+		},
+		func(p sbom.Package) string { return p.Version + "\x00" + strings.Join(p.Paths, "\x00") },
+		func(p sbom.Package) string { return p.Version + "\x00" + layerID(p) },
+		func(p sbom.Package) string { return p.Version },
+	} {
+		left, right = m.cancel(left, right, key)
+	}
 	left, right = m.pairByPlace(left, right)
-	left, right = m.pairByVersion(left, right)
-	return left, right, same
+	return m.pairByVersion(left, right)
 }
 
-// cancel drops equal packages, one from the left for one from the right.
-func cancel(left, right []sbom.Package, key func(sbom.Package) string) (restLeft, restRight []sbom.Package) {
-	count := map[string]int{}
-	for _, p := range right {
-		count[key(p)]++
+// cancel takes equal packages out, one from the left for one from the right, in the order of the lists.
+func (m *matcher) cancel(left, right []sbom.Package, key func(sbom.Package) string) (restLeft, restRight []sbom.Package) {
+	waiting := map[string][]int{}
+	for i, p := range right {
+		waiting[key(p)] = append(waiting[key(p)], i)
 	}
-	gone := map[string]int{}
+	taken := make([]bool, len(right))
 	for _, p := range left {
-		if k := key(p); gone[k] < count[k] {
-			gone[k]++
+		k := key(p)
+		if len(waiting[k]) == 0 {
+			restLeft = append(restLeft, p)
+			continue
+		}
+		i := waiting[k][0]
+		waiting[k], taken[i] = waiting[k][1:], true
+		m.same = append(m.same, [2]sbom.Package{p, right[i]})
+	}
+	for i, p := range right {
+		if !taken[i] {
+			restRight = append(restRight, p)
 		}
 	}
-	drop := func(list []sbom.Package) (rest []sbom.Package) {
-		dropped := map[string]int{}
-		for _, p := range list {
-			if k := key(p); dropped[k] < gone[k] {
-				dropped[k]++
-			} else {
-				rest = append(rest, p)
-			}
-		}
-		return rest
-	}
-	return drop(left), drop(right)
+	return restLeft, restRight
 }
 
 // pairByPlace pairs packages that were found at the very same paths, where only one of each side was.
@@ -181,37 +188,43 @@ func without(list []sbom.Package, indices []int) []sbom.Package {
 	return rest
 }
 
-// acrossArchitectures pairs a package that changed its architecture along with its version ("all" to "amd64"): the only
-// one of its type and name that is left on either side.
-func (m *matcher) acrossArchitectures(left, right []sbom.Package) (restLeft, restRight []sbom.Package) {
-	key := func(p sbom.Package) groupKey { return groupKey{typ: p.Type, name: p.Name} }
-	byName := map[groupKey]*group{}
-	at := func(p sbom.Package) *group {
-		if byName[key(p)] == nil {
-			byName[key(p)] = &group{}
+// loosely pairs what is left by a key that says less, where that leaves no doubt: a package of which one side does not know
+// all that the other does with one of the same version; else two versions, if they are the only ones left of the key.
+func (m *matcher) loosely(left, right []sbom.Package, key func(sbom.Package) groupKey) (restLeft, restRight []sbom.Package) {
+	for _, g := range groups(left, right, key) {
+		slices.SortFunc(g.left, sbom.Compare)
+		slices.SortFunc(g.right, sbom.Compare)
+		g.left, g.right = m.cancelVague(g.left, g.right)
+		if len(g.left) == 1 && len(g.right) == 1 && kindred(g.left[0], g.right[0]) {
+			m.pairs = append(m.pairs, [2]sbom.Package{g.left[0], g.right[0]})
+			continue
 		}
-		return byName[key(p)]
-	}
-	for _, p := range left {
-		g := at(p)
-		g.left = append(g.left, p)
-	}
-	for _, p := range right {
-		g := at(p)
-		g.right = append(g.right, p)
-	}
-	lone := func(p sbom.Package) bool { return len(at(p).left) == 1 && len(at(p).right) == 1 }
-	for _, p := range left {
-		if lone(p) {
-			m.pairs = append(m.pairs, [2]sbom.Package{p, at(p).right[0]})
-		} else {
-			restLeft = append(restLeft, p)
-		}
-	}
-	for _, p := range right {
-		if !lone(p) {
-			restRight = append(restRight, p)
-		}
+		restLeft, restRight = append(restLeft, g.left...), append(restRight, g.right...)
 	}
 	return restLeft, restRight
 }
+
+// cancelVague takes out packages of one version, where that version is the only one of its kind on either side and one side
+// does not know all that the other does.
+func (m *matcher) cancelVague(left, right []sbom.Package) (restLeft, restRight []sbom.Package) {
+	for _, g := range groups(left, right, func(p sbom.Package) groupKey { return groupKey{name: p.Version} }) {
+		if len(g.left) == 1 && len(g.right) == 1 && vague(g.left[0], g.right[0]) {
+			m.same = append(m.same, [2]sbom.Package{g.left[0], g.right[0]})
+			continue
+		}
+		restLeft, restRight = append(restLeft, g.left...), append(restRight, g.right...)
+	}
+	return restLeft, restRight
+}
+
+// kindred tells whether two packages of one name may be one: their types are the same, or one of them is not known.
+func kindred(a, b sbom.Package) bool { return a.Type == b.Type || a.Type == "" || b.Type == "" }
+
+// vague tells whether one of two kindred packages lacks a type or an architecture that the other has.
+func vague(a, b sbom.Package) bool {
+	return kindred(a, b) && (a.Arch == b.Arch || a.Arch == "" || b.Arch == "")
+}
+
+// knownType and knownArch are those of a pair: the new side's where it has one.
+func knownType(from, to sbom.Package) string { return cmp.Or(to.Type, from.Type) }
+func knownArch(from, to sbom.Package) string { return cmp.Or(to.Arch, from.Arch) }

@@ -15,7 +15,7 @@ import (
 func packages() *rapid.Generator[[]sbom.Package] {
 	one := rapid.Custom(func(t *rapid.T) sbom.Package {
 		p := sbom.Package{
-			Type:    rapid.SampledFrom([]string{"deb", "npm", "odd"}).Draw(t, "type"),
+			Type:    rapid.SampledFrom([]string{"deb", "npm", "odd", ""}).Draw(t, "type"),
 			Name:    rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name"),
 			Arch:    rapid.SampledFrom([]string{"", "amd64"}).Draw(t, "arch"),
 			Version: fmt.Sprintf("%d.%d", rapid.IntRange(1, 3).Draw(t, "major"), rapid.IntRange(0, 11).Draw(t, "minor")),
@@ -23,6 +23,10 @@ func packages() *rapid.Generator[[]sbom.Package] {
 		if rapid.Bool().Draw(t, "has a place") {
 			p.Paths = []string{rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "place")}
 		}
+		if i := rapid.IntRange(-1, 2).Draw(t, "layer"); i >= 0 {
+			p.Layer = &sbom.Layer{Index: i, DiffID: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "diffID"), CreatedBy: rapid.SampledFrom([]string{"", "RUN"}).Draw(t, "created by")}
+		}
+		p.Licenses = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"MIT", "LicenseRef-MIT", "GPL-2"}), 0, 2, rapid.ID).Draw(t, "licenses")
 		return p
 	})
 	return rapid.SliceOfN(one, 0, 12)
@@ -39,7 +43,21 @@ func reverse(d *Diff) *Diff {
 		if c.FromArch != "" {
 			c.FromArch, c.Arch = c.Arch, c.FromArch
 		}
+		if c.FromLayer != nil {
+			c.FromLayer, c.Layer = c.Layer, c.FromLayer
+		}
+		if c.Licenses != nil {
+			c.Licenses = &Licenses{From: c.Licenses.To, To: c.Licenses.From}
+		}
 		out.Changed = append(out.Changed, c)
+	}
+	for _, m := range d.Moved {
+		m.FromLayer, m.Layer = m.Layer, m.FromLayer
+		out.Moved = append(out.Moved, m)
+	}
+	for _, r := range d.Relicensed {
+		r.From, r.To = r.To, r.From
+		out.Relicensed = append(out.Relicensed, r)
 	}
 	out.sort()
 	return out

@@ -24,12 +24,16 @@ func convert(p pkg.Package) sbom.Package {
 	}
 	if t := p.Type.PackageURLType(); t != "" {
 		out.Type = t
+	} else if p.Type == pkg.UnknownPkg {
+		out.Type = ""
 	}
 	purl, err := packageurl.FromString(p.PURL)
 	if err != nil || p.PURL == "" {
 		return out
 	}
-	out.Type, out.Name, out.Arch = purl.Type, purl.Name, purl.Qualifiers.Map()["arch"]
+	qualifiers := purl.Qualifiers.Map()
+	out.Type, out.Name, out.Arch = purl.Type, purl.Name, qualifiers["arch"]
+	out.Source, out.SourceVersion, _ = strings.Cut(qualifiers["upstream"], "@")
 	if purl.Namespace != "" && !slices.Contains(distributorTypes, purl.Type) {
 		out.Name = purl.Namespace + "/" + purl.Name
 	}
