@@ -11,6 +11,7 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/sbom/diff"
+	"github.com/nanopatch/nanopatch/sbom/generate"
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
@@ -50,13 +51,14 @@ func (e *interruptError) Error() string { return "interrupted: " + e.err.Error()
 // exitCode finds the code of an error by what it is.
 func exitCode(err error) int {
 	var (
-		usage *usageError
-		gate  *diff.GateError
+		usage  *usageError
+		gate   *diff.GateError
+		format *generate.FormatError
 	)
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.Is(err, image.ErrUsage), errors.Is(err, plan.ErrLock),
+	case errors.As(err, &usage), errors.As(err, &format), errors.Is(err, image.ErrUsage), errors.Is(err, plan.ErrLock),
 		errors.Is(err, rebuild.ErrOptions):
 		return exitUsage
 	case errors.Is(err, image.ErrUnreachable), errors.Is(err, image.ErrUnauthorized), errors.Is(err, pkgrepo.ErrUnreachable):

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -82,29 +81,6 @@ func gate(d *diff.Diff, job *rebuild.Job) (*diff.Diff, error) {
 		return nil, fmt.Errorf("%s: nothing was published; --hold what is named and report it: %w", job.Plan.Image.Ref, err)
 	}
 	return gated, nil
-}
-
-var errUnordered = errors.New("the order of these versions is not known")
-
-// versions orders the versions of the package types that rebuild knows.
-type versions struct{}
-
-// Compare implements diff.Versions.
-func (versions) Compare(kind, a, b string) (int, error) {
-	scheme, ok := rebuild.Scheme(kind)
-	if !ok {
-		return 0, errUnordered
-	}
-	return scheme.Compare(a, b)
-}
-
-// Level implements diff.Versions.
-func (versions) Level(kind, from, to string) string {
-	scheme, ok := rebuild.Scheme(kind)
-	if !ok {
-		return ""
-	}
-	return scheme.Level(from, to).String()
 }
 
 // encode renders a document for an attestation.
