@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nanopatch/nanopatch/rebuild/advisory"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/policy"
@@ -190,6 +192,9 @@ func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload
 		return nil, artifact, err
 	}
 	payload, err := l.backend.ecosystem.Unpack(ctx, files[0], l.job.opts.Store)
+	if err == nil {
+		err = layerable(payload.Files())
+	}
 	if err != nil {
 		return nil, artifact, &unpackError{url: artifact.URL, err: err}
 	}
@@ -202,6 +207,16 @@ func (l *loop) fetchOne(ctx context.Context, u policy.Update) (ecosystem.Payload
 		}
 	}
 	return payload, artifact, nil
+}
+
+// layerable refuses a package with a file that no layer can hold: there, its name would say that another one is removed.
+func layerable(files *layer.Index) error {
+	for i := range files.Entries {
+		if p := files.Entries[i].Path; strings.Contains("/"+p, "/.wh.") {
+			return fmt.Errorf("its file /%.200s has the name of a whiteout", p)
+		}
+	}
+	return nil
 }
 
 // dates are the build dates of the package files at hand; a minimum age is judged by them.

@@ -1,6 +1,7 @@
 package rebuild_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ func options(t testing.TB, twin *fixture.Twin) rebuild.Options {
 	}
 	return rebuild.Options{
 		Store: store, Client: client, Now: now, Keyrings: []string{twin.Keyring},
-		Repositories: []string{twin.Repository, fixture.SecurityMirror(twin.Repository)},
+		Repositories: []string{twin.Repository, twin.Second},
 	}
 }
 
@@ -77,10 +78,34 @@ func planTwin(t testing.TB, twin *fixture.Twin, opts rebuild.Options) *rebuild.J
 	return job
 }
 
+// twins are the images that the main job is tested on, a package manager each.
+var twins = map[string]func(context.Context, string, fixture.TwinOptions) (*fixture.Twin, error){
+	"debian": fixture.NewTwin, "alpine": fixture.NewAlpineTwin,
+}
+
+// eachTwin runs a test on each.
+func eachTwin(t *testing.T, test func(t *testing.T, name string, twin *fixture.Twin)) {
+	t.Helper()
+	for name, build := range twins {
+		t.Run(name, func(t *testing.T) {
+			twin, err := build(t.Context(), t.TempDir(), fixture.TwinOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, name, twin)
+		})
+	}
+}
+
 // TestPlanTwin holds a plan against what the fixture knows to be there.
 func TestPlanTwin(t *testing.T) {
-	twin := newTwin(t)
-	p := planTwin(t, twin, options(t, twin)).Plan
+	eachTwin(t, func(t *testing.T, _ string, twin *fixture.Twin) {
+		checkPlan(t, twin, planTwin(t, twin, options(t, twin)).Plan)
+	})
+}
+
+func checkPlan(t *testing.T, twin *fixture.Twin, p *plan.Plan) {
+	t.Helper()
 	if len(p.Updates) != len(twin.Updates) {
 		t.Errorf("%d updates, want %d", len(p.Updates), len(twin.Updates))
 	}
@@ -109,14 +134,18 @@ func TestPlanTwin(t *testing.T) {
 	}
 }
 
-// golden is the digest of the rebuilt twin. It changes only with a stated reason: with compression, with the order or the
+// golden are the digests of the rebuilt twins. They change only with a stated reason: with compression, with the order or the
 // headers of what is written, or with the twin itself.
-const golden = "sha256:125963b7a11f3cacf1e0196ee316da160c3c9795c7fdc285ebac7b58fea15492"
+var golden = map[string]string{
+	"debian": "sha256:125963b7a11f3cacf1e0196ee316da160c3c9795c7fdc285ebac7b58fea15492",
+	"alpine": "sha256:c018f1b93d973f95428b6006a2147d90c5860f26f117f27390e059fe2b875efe",
+}
 
 // TestApplyTwin: exactly the layers that the plan rewrites are others afterwards, the new layers are what the plan's
 // edits promised, and nothing is left to do.
-func TestApplyTwin(t *testing.T) {
-	twin := newTwin(t)
+func TestApplyTwin(t *testing.T) { eachTwin(t, checkApply) }
+
+func checkApply(t *testing.T, name string, twin *fixture.Twin) {
 	opts := options(t, twin)
 	job := planTwin(t, twin, opts)
 	applied, err := job.Apply(t.Context())
@@ -136,8 +165,8 @@ func TestApplyTwin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if digest.String() != golden {
-		t.Errorf("the rebuilt twin is %s, not %s", digest, golden)
+	if digest.String() != golden[name] {
+		t.Errorf("the rebuilt twin is %s, not %s", digest, golden[name])
 	}
 	again, err := rebuild.Plan(t.Context(), applied.Image, plan.Image{Ref: "twin:new", Digest: digest}, opts)
 	if err != nil {

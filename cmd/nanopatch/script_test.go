@@ -39,11 +39,27 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:   filepath.Join("testdata", "script"),
-		Setup: func(env *testscript.Env) error { return setUp(env, twin) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
-	})
+	runScripts(t, twin, testscript.Params{Dir: filepath.Join("testdata", "script")})
+}
+
+// TestAlpineScripts runs the scripts of the main job on the Alpine twin: as they are, only the fixture is another.
+func TestAlpineScripts(t *testing.T) {
+	twin, err := fixture.NewAlpineTwin(t.Context(), t.TempDir(), fixture.TwinOptions{Archs: []string{"amd64", "arm64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, name := range []string{"rebuild", "platform", "locked", "registry", "unmanaged"} {
+		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
+	}
+	runScripts(t, twin, testscript.Params{Files: files})
+}
+
+func runScripts(t *testing.T, twin *fixture.Twin, p testscript.Params) {
+	t.Helper()
+	p.Setup = func(env *testscript.Env) error { return setUp(env, twin) }
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"exits": exits}
+	testscript.Run(t, p)
 }
 
 func setUp(env *testscript.Env, twin *fixture.Twin) error {
@@ -61,7 +77,7 @@ func setUp(env *testscript.Env, twin *fixture.Twin) error {
 	}
 	env.Setenv("REGISTRY", host)
 	env.Setenv("REPO", twin.Repository)
-	env.Setenv("SECURITY", fixture.SecurityMirror(twin.Repository))
+	env.Setenv("SECURITY", twin.Second)
 	env.Setenv("KEYRING", twin.Keyring)
 	private := httptest.NewServer(guard(http.FileServer(http.Dir(filepath.Dir(twin.Repository)))))
 	env.Defer(private.Close)
