@@ -306,7 +306,7 @@ func ignored(p string) bool {
 
 // rewritten are files that dpkg writes anew even when nothing in them changes; ours keep their time then.
 func rewritten(p string) bool {
-	return strings.HasPrefix(p, "var/lib/dpkg/info/") && strings.HasSuffix(p, ".list") ||
+	return strings.HasPrefix(p, "var/lib/dpkg/info/") && (strings.HasSuffix(p, ".list") || strings.HasSuffix(p, ".md5sums")) ||
 		strings.HasPrefix(p, "var/lib/dpkg/triggers/")
 }
 
