@@ -160,6 +160,9 @@ func TestReleasesAgainstApt(t *testing.T) {
 			}
 			files["var/lib/dpkg/status"] = string(status)
 			in := offered(t, proxy, files)
+			if len(in.Installed) < 200 {
+				t.Errorf("only %d packages are installed", len(in.Installed))
+			}
 			sameCandidates(t, m, in)
 			sameUpgrade(t, m, in, policy.Rules{Level: version.Major}, "-o", "APT::Get::Always-Include-Phased-Updates=true")
 			sameUpgrade(t, m, in, policy.Rules{Level: version.Major, Phased: policy.PhasedRespect, MachineID: "nanopatch"},
@@ -241,7 +244,10 @@ func offered(t *testing.T, proxy string, files map[string]string) policy.Input {
 		}
 	})
 	transport := pkgrepo.NewTransport(nil)
-	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
+	transport.Proxy = nil
+	if proxy != "" {
+		transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
+	}
 	client, err := pkgrepo.New(pkgrepo.Options{Dir: filepath.Join(t.TempDir(), "packages"), Now: time.Now, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
@@ -317,8 +323,8 @@ func sameCandidates(t *testing.T, m *machine, in policy.Input) {
 		}
 	}
 	t.Logf("%d packages have apt's candidate, %d of them an update", len(in.Installed), updates)
-	if len(in.Installed) < 200 || updates < 20 {
-		t.Error("so few show nothing")
+	if updates == 0 {
+		t.Error("that shows nothing")
 	}
 }
 
@@ -339,8 +345,8 @@ func candidate(t *testing.T, in policy.Input, p ecosystem.Package) string {
 		t.Fatal(err)
 	case len(d.Updates) == 1:
 		return d.Updates[0].To.Version
-	case len(d.Held) > 0 || len(d.Unmanaged) > 0:
-		t.Errorf("%s: held %+v, unmanaged %+v", p.Key, d.Held, d.Unmanaged)
+	case len(d.Held) > 0:
+		t.Errorf("%s: held %+v", p.Key, d.Held)
 	}
 	return p.Version
 }

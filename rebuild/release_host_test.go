@@ -4,6 +4,7 @@ package rebuild
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -102,7 +103,7 @@ func (m *machine) apt(t *testing.T, name string, args ...string) string {
 		m.write(t, "apt.conf", fmt.Sprintf(`Dir "%s/"; Dir::State::status "%[1]s/var/lib/dpkg/status"; APT::Sandbox::User "root";
 APT::Architecture "%s"; APT::Architectures { "%[2]s"; }; Acquire::Languages "none"; APT::Install-Recommends "false";
 Acquire::http::Proxy "%s"; Debug::NoLocking "true";
-`, m.dir, m.arch, m.proxy))
+`, m.dir, m.arch, cmp.Or(m.proxy, "DIRECT")))
 	}
 	return runHost(t, m.dir, []string{"APT_CONFIG=" + config}, name, args...)
 }
