@@ -137,7 +137,7 @@ func checkPlan(t *testing.T, twin *fixture.Twin, p *plan.Plan) {
 // golden are the digests of the rebuilt twins. They change only with a stated reason: with compression, with the order or the
 // headers of what is written, or with the twin itself.
 var golden = map[string]string{
-	"debian": "sha256:125963b7a11f3cacf1e0196ee316da160c3c9795c7fdc285ebac7b58fea15492",
+	"debian": "sha256:163608ca26f708f02e0daae32df9503d6956bc2baecdac6b0d9abcda6604064c",
 	"alpine": "sha256:c018f1b93d973f95428b6006a2147d90c5860f26f117f27390e059fe2b875efe",
 }
 

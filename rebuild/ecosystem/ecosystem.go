@@ -35,7 +35,7 @@ type Ecosystem interface {
 	// CheckAbove tells which steps, made in layers below with the given changes, would leave something out of date in
 	// the tree v of a layer above: a file that some program derives from what changed, and that only that layer holds
 	// or only a package of that layer asks for.
-	CheckAbove(v *rootfs.View, steps []Step, changes []Change) ([]*HoldError, error)
+	CheckAbove(ctx context.Context, v *rootfs.View, steps []Step, changes []Change) ([]*HoldError, error)
 	// DatabasePaths lists the whole-file databases, of which any layer may carry a copy: "var/lib/dpkg/status".
 	DatabasePaths() []string
 	// EditDatabase returns a layer's own copy of a whole-file database with the steps' entries brought to

@@ -90,7 +90,7 @@ type distributor struct {
 
 // layer settles one layer: first what updates at home below left for it, then the updates at home in it.
 func (d *distributor) layer(ctx context.Context, i int) ([]*ecosystem.HoldError, error) {
-	if holds, err := d.fromBelow(i); err != nil || len(holds) > 0 {
+	if holds, err := d.fromBelow(ctx, i); err != nil || len(holds) > 0 {
 		return holds, err
 	}
 	steps := d.homeSteps(i)
@@ -126,7 +126,7 @@ func (d *distributor) layer(ctx context.Context, i int) ([]*ecosystem.HoldError,
 
 // fromBelow settles what the updates at home below layer i mean for it: copies of their files, which propagate has
 // edited already, its own copies of the databases, and what is derived from their files.
-func (d *distributor) fromBelow(i int) ([]*ecosystem.HoldError, error) {
+func (d *distributor) fromBelow(ctx context.Context, i int) ([]*ecosystem.HoldError, error) {
 	if err := d.apply(i); err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (d *distributor) fromBelow(i int) ([]*ecosystem.HoldError, error) {
 	if err := d.apply(i); err != nil {
 		return nil, err
 	}
-	holds, err := d.eco.CheckAbove(d.cur.View(i+1), steps, d.changes)
+	holds, err := d.eco.CheckAbove(ctx, d.cur.View(i+1), steps, d.changes)
 	if err != nil {
 		return nil, fmt.Errorf("layer %d: %w", i, err)
 	}

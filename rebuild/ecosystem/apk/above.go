@@ -2,6 +2,7 @@ package apk
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -18,7 +19,7 @@ import (
 //
 // A trigger whose work in the layers below could be computed holds the step, too, as it may have worked on more here.
 func (Ecosystem) CheckAbove(
-	v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change,
+	_ context.Context, v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change,
 ) ([]*ecosystem.HoldError, error) {
 	db, err := open(v)
 	if errors.Is(err, ecosystem.ErrNoDatabase) {

@@ -91,12 +91,12 @@ func TestCheckAbove(t *testing.T) {
 		"the one of busybox": {watcher("busybox", "#!/bin/sh\nbusybox --install -s\n"), 0},
 	} {
 		above := image{t: t, packages: []spec{demo("2-r0", "2"), c.more}}
-		holds, err := Ecosystem{}.CheckAbove(above.view(), step, nil)
+		holds, err := Ecosystem{}.CheckAbove(t.Context(), above.view(), step, nil)
 		if err != nil || len(holds) != c.holds {
 			t.Errorf("%s: got %v, %v", name, holds, err)
 		}
 	}
-	holds, err := Ecosystem{}.CheckAbove(viewOf(t), step, nil)
+	holds, err := Ecosystem{}.CheckAbove(t.Context(), viewOf(t), step, nil)
 	if err != nil || len(holds) > 0 {
 		t.Errorf("no database: got %v, %v", holds, err)
 	}

@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 // CheckAbove holds the steps whose changes, made in layers below, leave a derived file of the tree v out of date: the
 // packages of the layers above may have triggers on what changes, and their images of it.
 func (Ecosystem) CheckAbove(
-	v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change,
+	ctx context.Context, v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change,
 ) ([]*ecosystem.HoldError, error) {
 	db, err := open(v)
 	if errors.Is(err, ecosystem.ErrNoDatabase) {
@@ -27,7 +28,7 @@ func (Ecosystem) CheckAbove(
 			touched[c.Package] = append(touched[c.Package], c.Path)
 		}
 	}
-	u := &upgrade{db: db, before: overlay.New(v), tree: overlay.New(v), byKey: make(map[ecosystem.Key]*install)}
+	u := &upgrade{db: db, before: overlay.New(v), tree: overlay.New(v), byKey: make(map[ecosystem.Key]*install), moving: make(map[string]bool)}
 	for _, s := range steps {
 		d, ok := s.Payload.(*deb)
 		if !ok {
@@ -37,8 +38,14 @@ func (Ecosystem) CheckAbove(
 		u.installs = append(u.installs, in)
 		u.byKey[s.Installed.Key] = in
 	}
-	if err := u.checkTriggers(); err != nil {
+	if err := u.runTriggers(ctx); err != nil {
 		return nil, err
+	}
+	if err := u.checkDerived(); err != nil {
+		return nil, err
+	}
+	for _, c := range u.tree.Changes() {
+		u.hold(c.Package, ecosystem.ReasonMaintainerScript, "a trigger of a package in a layer above would change %s", listName(c.Path))
 	}
 	return u.sortedHolds(), nil
 }

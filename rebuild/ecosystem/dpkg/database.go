@@ -218,13 +218,13 @@ func (db *database) resolved(p string) string {
 	return p
 }
 
-// owners reads the image's users and groups.
-func (db *database) owners() (owners, error) {
-	users, err := readOptional(db.view, passwdPath)
+// readOwners reads the image's users and groups.
+func readOwners(t *overlay.Tree) (owners, error) {
+	users, err := readFile(t, passwdPath)
 	if err != nil {
 		return owners{}, err
 	}
-	groups, err := readOptional(db.view, groupPath)
+	groups, err := readFile(t, groupPath)
 	return owners{users: accounts.ParseIDs(users), groups: accounts.ParseIDs(groups)}, err
 }
 

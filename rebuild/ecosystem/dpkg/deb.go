@@ -43,7 +43,9 @@ type deb struct {
 	raw       []byte
 	conffiles []declaredConffile
 	replaces  relations
-	triggers  []interest
+	// depends are the relations of Pre-Depends and Depends.
+	depends  relations
+	triggers []interest
 	// info are the control files for dpkg's database, by kind ("postinst"), the control file itself aside.
 	info  map[string]controlFile
 	date  time.Time
@@ -331,6 +333,13 @@ func (d *deb) parseControl() error {
 	}
 	if d.replaces, err = fieldRelations(s, "Replaces"); err != nil {
 		return fmt.Errorf("control file: %w", err)
+	}
+	for _, name := range []string{"Pre-Depends", "Depends"} {
+		more, err := fieldRelations(s, name)
+		if err != nil {
+			return fmt.Errorf("control file: %w", err)
+		}
+		d.depends = append(d.depends, more...)
 	}
 	if d.conffiles, err = parseDeclaredConffiles(d.info[infoConffiles].content); err != nil {
 		return fmt.Errorf("conffiles: %w", err)

@@ -201,6 +201,8 @@ func newImage(t testing.TB, specs ...spec) *image {
 	m.write("var/lib/dpkg/info/format", "1\n")
 	m.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n")
 	m.write("etc/group", "root:x:0:\nwww-data:x:33:\n")
+	m.program("bin/dash", "ELF")
+	m.symlink("bin/sh", "dash")
 	status := ""
 	for _, s := range specs {
 		s = s.withDefaults()
@@ -254,6 +256,12 @@ func (m *image) write(p, content string) {
 			m.files[d] = &tar.Header{Name: d, Typeflag: tar.TypeDir, Mode: 0o755}
 		}
 	}
+}
+
+// program puts an executable file into the tree.
+func (m *image) program(p, content string) {
+	m.write(p, content)
+	m.files[p].Mode = 0o755
 }
 
 func (m *image) symlink(p, target string) {

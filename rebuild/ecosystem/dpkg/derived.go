@@ -1,179 +1,133 @@
 package dpkg
 
 import (
-	"fmt"
-	"maps"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
-	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 )
 
 // derived is a file that some program makes of all files in a directory. Where it is not there, nobody wants it, and
 // nothing can be out of date.
 type derived struct {
+	// program is "" where the interpreter runs what makes it; then only packages without scripts leave it out of date.
+	program string
+	// input and output are patterns as of path.Match; an input means all that is below it.
 	input, output string
 }
 
-// derivedFiles are those that packages' triggers make, as far as they are known. An upgrade that changes an input is
-// held while the output is there, also in images that have no trigger databases.
+// derivedFiles are those that packages' scripts and triggers make, as far as they are known and not made here. An upgrade
+// that changes an input is held while the output is there, also in images that have no trigger databases.
 var derivedFiles = []derived{
-	{"usr/share/ca-certificates", "etc/ssl/certs/ca-certificates.crt"},
-	{"usr/share/man", "var/cache/man/index.db"},
-	{"usr/share/info", "usr/share/info/dir"},
-	{"usr/share/glib-2.0/schemas", "usr/share/glib-2.0/schemas/gschemas.compiled"},
-	{"usr/share/icons/hicolor", "usr/share/icons/hicolor/icon-theme.cache"},
-	{"usr/share/mime/packages", "usr/share/mime/mime.cache"},
-	{"usr/share/applications", "usr/share/applications/mimeinfo.cache"},
-	{"usr/share/applications", "etc/mailcap"},
-	{"usr/lib/mime/packages", "etc/mailcap"},
-	{"usr/share/fonts", "var/cache/fontconfig/CACHEDIR.TAG"},
-	{"usr/lib/systemd/catalog", "var/lib/systemd/catalog/database"},
-	{"usr/lib/udev/hwdb.d", "etc/udev/hwdb.bin"},
+	{"install-info", "usr/share/info", "usr/share/info/dir"},
+	{"glib-compile-schemas", "usr/share/glib-2.0/schemas", "usr/share/glib-2.0/schemas/gschemas.compiled"},
+	{"gio-querymodules", "usr/lib/*/gio/modules", "usr/lib/*/gio/modules/giomodule.cache"},
+	{"gdk-pixbuf-query-loaders", "usr/lib/*/gdk-pixbuf-2.0/*/loaders", "usr/lib/*/gdk-pixbuf-2.0/*/loaders.cache"},
+	{"gtk-query-immodules-2.0", "usr/lib/*/gtk-2.0/*/immodules", "usr/lib/*/gtk-2.0/*/immodules.cache"},
+	{"gtk-query-immodules-3.0", "usr/lib/*/gtk-3.0/*/immodules", "usr/lib/*/gtk-3.0/*/immodules.cache"},
+	{"update-icon-caches", "usr/share/icons/*", "usr/share/icons/*/icon-theme.cache"},
+	{"gtk-update-icon-cache", "usr/share/icons/*", "usr/share/icons/*/icon-theme.cache"},
+	{"update-mime-database", "usr/share/mime/packages", "usr/share/mime/mime.cache"},
+	{"update-desktop-database", "usr/share/applications", "usr/share/applications/mimeinfo.cache"},
+	{"update-mime", "usr/share/applications", "etc/mailcap"},
+	{"update-mime", "usr/lib/mime/packages", "etc/mailcap"},
+	{"fc-cache", "usr/share/fonts", "var/cache/fontconfig/CACHEDIR.TAG"},
+	{"update-fonts-scale", "usr/share/fonts/X11", "usr/share/fonts/X11/*/fonts.scale"},
+	{"update-fonts-dir", "usr/share/fonts/X11", "usr/share/fonts/X11/*/fonts.dir"},
+	{"update-fonts-alias", "etc/X11/fonts", "usr/share/fonts/X11/*/fonts.alias"},
+	{"journalctl", "usr/lib/systemd/catalog", "var/lib/systemd/catalog/database"},
+	{"systemd-hwdb", "usr/lib/udev/hwdb.d", "etc/udev/hwdb.bin"},
+	{"systemd-hwdb", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin"},
+	{"udevadm-hwdb", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin"},
+	{"update-initramfs", "usr/share/initramfs-tools", "boot/initrd.img-*"},
+	{"update-initramfs", "usr/lib/modules", "boot/initrd.img-*"},
+	{"update-initramfs", "usr/lib/firmware", "boot/initrd.img-*"},
+	{"update-xmlcatalog", "usr/share/xml", "etc/xml/catalog"},
+	{"update-catalog", "usr/share/sgml", "etc/sgml/catalog"},
+	{"", "usr/share/ca-certificates", "etc/ssl/certs/ca-certificates.crt"},
+	{"locale-gen", "usr/share/i18n", "usr/lib/locale/locale-archive"},
+	{"locale-gen", "usr/share/i18n", "usr/lib/locale/*/LC_CTYPE"},
+	{"pam-auth-update", "usr/share/pam-configs", "etc/pam.d/common-auth"},
 }
 
-// checkTriggers holds packages whose changes would make dpkg run a trigger, unless the trigger's work is known to come
-// out as it is: what is derived from packages' files must never be silently out of date.
-func (u *upgrade) checkTriggers() error {
-	for _, in := range u.installs {
-		u.checkDerived(in)
-	}
-	if err := u.checkLibraries(); err != nil {
-		return err
-	}
-	interested, err := readFileTriggers(u.tree)
-	if err != nil {
-		return err
-	}
-	for _, in := range u.installs {
-		if u.held(in.key()) || in.old.dropIn != "" {
-			continue
-		}
-		if err := u.checkFileTriggers(in, interested); err != nil {
-			return err
-		}
-		if err := u.checkActivations(in); err != nil {
-			return err
-		}
-	}
-	return nil
+// derivedElsewhere are programs whose work is nothing to do here, with the reason.
+var derivedElsewhere = map[string]string{
+	"ldconfig":              "the cache is looked at by itself",
+	"mandb":                 "an index that man(1) checks against the pages and does without",
+	"update-menus":          "menus of window managers, kept nowhere in an image",
+	"appstreamcli":          "a cache that is made again when asked for",
+	"py3compile":            "bytecode of what changes is removed",
+	"py3clean":              "bytecode of what changes is removed",
+	"pycompile":             "bytecode of what changes is removed",
+	"pyclean":               "bytecode of what changes is removed",
+	"update-python-modules": "bytecode of what changes is removed",
 }
 
-func (u *upgrade) checkDerived(in *install) {
+// request is a program that a script called to derive files from others.
+type request struct {
+	by      *install
+	program string
+}
+
+// checkDerived holds packages whose changes leave a derived file out of date, or whose scripts call a program to derive
+// nobody knows what: nothing may be silently stale.
+func (u *upgrade) checkDerived() error {
 	for _, d := range derivedFiles {
-		if _, exists := u.tree.Target(d.output); !exists {
+		outputs := u.matches(d.output)
+		if len(outputs) == 0 {
 			continue
 		}
-		if p := in.changedBelow(d.input, u.tree); p != "" {
-			u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s would go stale: %s changes", listName(d.output), listName(p))
+		for _, dir := range u.matches(d.input) {
+			for _, in := range u.installs {
+				if d.program == "" && in.old.dropIn == "" {
+					continue
+				}
+				if p := in.changedBelow(dir); p != "" && !slices.Contains(outputs, p) {
+					u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s would go stale: %s changes", listName(outputs[0]), listName(p))
+				}
+			}
 		}
 	}
+	for _, r := range u.requests {
+		known := derivedElsewhere[r.program] != "" ||
+			slices.ContainsFunc(derivedFiles, func(d derived) bool { return d.program == r.program })
+		if !known {
+			u.hold(r.by.key(), ecosystem.ReasonMaintainerScript, "its scripts run %s, whose work is not modelled", r.program)
+		}
+	}
+	return u.checkLibraries()
 }
 
-// changedBelow gives a changed path below a directory, "" if there is none.
-func (in *install) changedBelow(dir string, t *overlay.Tree) string {
-	dir = t.Follow(dir, true)
+// matches lists the physical paths that a pattern means, links followed.
+func (u *upgrade) matches(pattern string) []string {
+	at := []string{"."}
+	for name := range strings.SplitSeq(pattern, "/") {
+		var next []string
+		for _, dir := range at {
+			if !strings.ContainsAny(name, "*?[") {
+				if p := u.tree.Follow(path.Join(dir, name), true); u.tree.Exists(p) {
+					next = append(next, p)
+				}
+				continue
+			}
+			for _, child := range u.tree.Names(dir) {
+				if ok, err := path.Match(name, child); err == nil && ok {
+					next = append(next, u.tree.Follow(path.Join(dir, child), true))
+				}
+			}
+		}
+		at = next
+	}
+	return at
+}
+
+// changedBelow gives a changed path at or below a physical one, "" if there is none.
+func (in *install) changedBelow(dir string) string {
 	for _, p := range in.touched {
 		if p == dir || strings.HasPrefix(p, dir+"/") {
 			return p
 		}
 	}
 	return ""
-}
-
-// checkFileTriggers holds a package that changed something below a path that another package is interested in.
-func (u *upgrade) checkFileTriggers(in *install, interested map[string][]string) error {
-	for _, dir := range slices.Sorted(maps.Keys(interested)) {
-		if slices.ContainsFunc(derivedFiles, func(d derived) bool { return d.input == dir }) {
-			continue // looked at above
-		}
-		p := in.changedBelow(dir, u.tree)
-		if p == "" {
-			continue
-		}
-		for _, owner := range interested[dir] {
-			why := fmt.Sprintf("%s changes, which triggers %s", listName(p), owner)
-			if err := u.checkHandler(in, owner, listName(dir), why); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// ldconfigTrigger is activated by packages with shared libraries; the cache it makes is looked at by itself.
-const ldconfigTrigger = "ldconfig"
-
-// checkActivations holds a package that activates a trigger by its name.
-func (u *upgrade) checkActivations(in *install) error {
-	before, err := u.triggersOf(in.old)
-	if err != nil {
-		return err
-	}
-	for _, i := range append(slices.Clone(before), in.new.triggers...) {
-		if !i.activate || i.name == ldconfigTrigger {
-			continue
-		}
-		owners, err := u.interestedIn(i)
-		if err != nil {
-			return err
-		}
-		for _, owner := range owners {
-			if err := u.checkHandler(in, owner, i.name, fmt.Sprintf("it triggers %s (%s)", owner, i.name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// interestedIn lists who wants to know of a trigger.
-func (u *upgrade) interestedIn(i interest) ([]string, error) {
-	if i.file() {
-		all, err := readFileTriggers(u.tree)
-		p, perr := cleanPath(i.name)
-		if err != nil || perr != nil {
-			return nil, err
-		}
-		return all[p], nil
-	}
-	data, err := readFile(u.tree, triggersDir+"/"+i.name)
-	var owners []string
-	for _, line := range strings.Fields(string(data)) {
-		owner, _, _ := strings.Cut(line, "/")
-		owners = append(owners, owner)
-	}
-	return owners, err
-}
-
-// checkHandler holds a package because of the trigger processing of another: that is the postinst of whoever is
-// interested, called with "triggered".
-func (u *upgrade) checkHandler(in *install, owner, trigger, why string) error {
-	name, arch, _ := strings.Cut(owner, ":")
-	for _, r := range u.db.records {
-		if r.Name != name || arch != "" && r.Arch != arch || !r.installed() {
-			continue
-		}
-		p := r.Package
-		var content []byte
-		if handler, ok := u.byKey[r.Key]; ok {
-			p, content = handler.new.pkg, handler.new.info["postinst"].content
-		} else {
-			var err error
-			if content, err = u.db.info(r, "postinst"); err != nil {
-				return err
-			}
-		}
-		if content == nil {
-			continue
-		}
-		held := u.held(in.key())
-		u.checkScript(in.key(), p, "postinst", content, u.tree, []string{"triggered", trigger})
-		if !held && u.held(in.key()) {
-			h := u.holds[len(u.holds)-1]
-			h.Detail = why + ": " + h.Detail
-		}
-	}
-	return nil
 }

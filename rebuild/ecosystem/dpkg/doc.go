@@ -17,9 +17,10 @@
 // further in that files of which nothing changes keep their time, lists of triggers keep their order, and no backup of
 // the status file is written. Directories that exist are left alone, as dpkg does.
 //
-// Upgrades of which not everything is known are held, with the reason: what a maintainer script does (see package
-// maintscript), what a trigger would make anew, a conflict over a path. Nothing that packages' triggers derive from
-// files is ever left silently out of date.
+// Maintainer scripts run as dpkg would run them, over the tree and its pending changes, in an interpreter that executes
+// nothing (see package debscript); what they change is part of the upgrade. So do the triggers at the end. Upgrades of which
+// not everything is known are held, with the reason: what a script does, a file that a program derives from others and that
+// is not made here, a conflict over a path. Nothing that packages' triggers derive from files is left silently out of date.
 //
 // All input is hostile: databases and package files are bounded, no path leads out of the tree, and nothing is
 // executed or written to disk.
@@ -36,7 +37,9 @@
 // bytes must come out the same: the status file says "(>= 1.0)" where a package said "(>=1.0)", and keeps unknown
 // fields as they are.
 //
-// Scripts are judged, not run: an upgrade passes if every script on its way provably does nothing. This is the
-// smallest first step; whatever replaces the verdict by an effect has its place in checkScript, between the trees
-// before and after unpacking.
+// Scripts run in the same tree, each where dpkg has it: the installed prerm and the new preinst before a package is unpacked,
+// the installed postrm before old files go, the postinsts when the configuration files are settled and the database says
+// what is installed. What a script did is seen by all that comes later, be it a diversion, an override or a user.
+//
+// File triggers count only where content changed, unlike in dpkg: a program that sees the same input makes the same of it.
 package dpkg

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
-	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/maintscript"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -34,20 +33,29 @@ func (Ecosystem) DatabasePaths() []string { return []string{statusPath, fileTrig
 
 // The control files whose content decides anything; the others are compared by their digests.
 var wantedInfo = map[string]bool{
-	infoList: true, infoMD5Sums: true, infoConffiles: true, infoTriggers: true,
-	"preinst": true, "postinst": true, "prerm": true, "postrm": true,
+	infoList: true, infoMD5Sums: true, infoConffiles: true, infoTriggers: true, "config": true, "templates": true,
+	preinst: true, postinst: true, prerm: true, postrm: true,
 }
 
-// wantedPrefixes are directories of small files that are read besides: dpkg's own, and what the inert parts of
-// maintainer scripts look at.
+// wantedPrefixes are directories whose files are read besides: dpkg's own, and what maintainer scripts look into on most
+// upgrades. Any other file can be read as well, but takes reading its layer once more.
 var wantedPrefixes = []string{
-	dropInDir + "/", triggersDir + "/", configDir + "/", ldConfDir + "/", maintscript.UnitStateDir + "/",
+	adminDir + "/", "etc/", "var/lib/systemd/deb-systemd-", "var/lib/ucf/", "var/cache/debconf/",
+	"usr/share/debconf/", "usr/share/dpkg/", "usr/share/base-passwd/", "usr/share/ca-certificates/", "usr/local/share/ca-certificates/",
+	"usr/share/python3/", "usr/lib/systemd/system/", "lib/systemd/system/", "usr/lib/systemd/user/", "usr/lib/tmpfiles.d/",
+	"usr/lib/sysusers.d/", "usr/lib/init/", "lib/init/", "usr/lib/lsb/", "lib/lsb/",
 }
 
-// wantedFiles are read besides.
+// wantedFiles are read besides: programs that are scripts themselves.
 var wantedFiles = map[string]bool{
-	statusPath: true, diversionsPath: true, statOverridePath: true, infoFormatPath: true,
-	configPath: true, homeConfigPath: true, passwdPath: true, groupPath: true, manifestPath: true, ldConfPath: true, ldCachePath: true,
+	homeConfigPath: true, manifestPath: true, "usr/bin/dpkg-maintscript-helper": true, "usr/bin/ucf": true, "usr/bin/ucfr": true, "usr/sbin/update-ca-certificates": true,
+	"usr/bin/which.debianutils": true, "usr/bin/savelog": true, "bin/run-parts": true,
+}
+
+// unwanted are files below these that nobody has to look into, or not without need.
+var unwanted = map[string]bool{
+	"etc/shadow": true, "etc/shadow-": true, "etc/gshadow": true, "etc/gshadow-": true,
+	statusPath + "-old": true, adminDir + "/available": true, adminDir + "/available-old": true,
 }
 
 // Wants tells whether the content of a path is needed to read or upgrade packages.
@@ -59,7 +67,7 @@ func (Ecosystem) Wants(p string) bool {
 		return wantedInfo[kind]
 	}
 	for _, prefix := range wantedPrefixes {
-		if strings.HasPrefix(p, prefix) {
+		if !unwanted[p] && strings.HasPrefix(p, prefix) {
 			return true
 		}
 	}

@@ -4,7 +4,6 @@ package dpkg
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
-	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/maintscript"
-	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -49,7 +46,6 @@ func TestRealUpdates(t *testing.T) {
 		files[step.Installed.Key] = deb
 	}
 	effect, steps := upgradeWhatPasses(t, v, steps)
-	checkInertScripts(t, root, v)
 	args := []string{root, "dpkg", "--install", "--force-confold", "--force-depends", "--force-breaks"}
 	for _, s := range steps {
 		args = append(args, strings.TrimPrefix(files[s.Installed.Key], root))
@@ -147,45 +143,6 @@ func upgradeWhatPasses(t *testing.T, v *rootfs.View, steps []ecosystem.Step) (*e
 			steps = slices.DeleteFunc(steps, func(s ecosystem.Step) bool { return s.Installed.Key == h.Package })
 		}
 	}
-}
-
-// checkInertScripts runs all scripts of the machine that are said to do nothing on an upgrade: then nothing changes.
-func checkInertScripts(t *testing.T, root string, v *rootfs.View) {
-	t.Helper()
-	db, err := open(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var run strings.Builder
-	run.WriteString("set -e\n")
-	asked, inert := 0, 0
-	for _, r := range db.records {
-		for name, args := range map[string][]string{
-			"prerm": {"upgrade", r.Version + "+1"}, "preinst": {"upgrade", r.Version, r.Version + "+1"},
-			"postrm": {"upgrade", r.Version + "+1"}, "postinst": {"configure", r.Version},
-		} {
-			content, err := db.info(r, name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if content == nil || r.Name == "libc-bin" { // whose script runs ldconfig: looked at by itself
-				continue
-			}
-			asked++
-			script := maintscript.Script{Name: name, Package: r.Name, Arch: r.Arch, Content: content}
-			if !maintscript.Check(script, args, scriptRoot{overlay.New(v)}).Inert {
-				continue
-			}
-			inert++
-			fmt.Fprintf(&run, "DPKG_MAINTSCRIPT_NAME=%s DPKG_MAINTSCRIPT_PACKAGE=%s DPKG_MAINTSCRIPT_ARCH=%s /%s %s </dev/null\n",
-				name, r.Name, r.Arch, db.infoPath(r, name), strings.Join(args, " "))
-		}
-	}
-	t.Logf("%d of %d scripts are inert", inert, asked)
-	chroot(t, root, "/bin/sh", "-c", run.String())
-	but := maps.Clone(unlike)
-	but["usr/lib/python3/"] = "bytecode that py3compile makes again, with the same content"
-	compareBut(t, but, v, viewOf(t, indexOf(t, root)))
 }
 
 // compareBut compares two trees but for paths with a reason.

@@ -70,6 +70,26 @@ func (m *machine) write(p, content string) {
 	}
 }
 
+// programs puts programs into the directory that the interpreter knows and wants to see there; dpkg itself runs scripts
+// with the host's.
+func (m *machine) programs() {
+	m.t.Helper()
+	for _, d := range []string{"bin", "usr/bin"} {
+		if err := os.MkdirAll(m.path(d), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	for _, p := range []string{"bin/dash", "usr/bin/ls", "usr/bin/rm", "usr/bin/cat", "usr/bin/mv", "usr/bin/dpkg-trigger"} {
+		m.write(p, "ELF")
+		if err := os.Chmod(m.path(p), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("dash", m.path("bin/sh")); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 func (m *machine) remove(p string) {
 	m.t.Helper()
 	if err := os.RemoveAll(m.path(p)); err != nil {

@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,7 +9,7 @@ import (
 
 // removeOld deletes what only the old version ships, its list read backwards so that files go before their
 // directories: pkg_remove_old_files in src/main/unpack.c. Conffiles stay and become obsolete.
-func (u *upgrade) removeOld(in *install) error {
+func (u *upgrade) removeOld(_ context.Context, in *install) error {
 	for _, c := range in.new.conffiles {
 		if !c.removeOnUpgrade || in.conffiles[c.path].path == "" {
 			continue

@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"archive/tar"
+	"context"
 	"fmt"
 	"iter"
 	"path"
@@ -19,8 +20,11 @@ import (
 // was removed stays away, what was changed is not overwritten).
 //
 // Links are made when all else is there, as dpkg does so that no file is ever unpacked through one that is new.
-func (u *upgrade) unpack(in *install) error {
+func (u *upgrade) unpack(ctx context.Context, in *install) error {
 	for e := range linksLast(in.new.files) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := u.unpackEntry(in, e); err != nil {
 			return fmt.Errorf("unpacking %s: %s: %w", in.key(), e.Path, err)
 		}
@@ -151,7 +155,7 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
 		u.hold(in.key(), ecosystem.ReasonNoArtifact, "it ships %s without the directory above it", listName(e.Path))
 		return nil
 	}
-	if c, _ := u.tree.Edited(at); c.Entry != nil && c.Package == in.key() && !c.Entry.IsDir() {
+	if in.put[at] {
 		// Links to either would change their meaning, so far as to lead to themselves.
 		u.hold(in.key(), ecosystem.ReasonNoArtifact, "two of its files come to lie at %s", listName(at))
 		return nil
@@ -162,6 +166,7 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
 		}
 	}
 	u.elide(in, e.Path)
+	in.put[at] = !e.IsDir()
 	header := u.header(e, at)
 	switch e.Type {
 	case tar.TypeReg:

@@ -29,12 +29,10 @@ func (Ecosystem) Upgrade(
 			return nil, nil, err
 		}
 		u.checkState(in)
-		u.checkScriptsBefore(in)
-		if err := u.unpack(in); err != nil {
-			return nil, nil, err
-		}
-		if err := u.removeOld(in); err != nil {
-			return nil, nil, err
+		for _, do := range []func(context.Context, *install) error{u.beforeUnpack, u.unpack, u.afterUnpack, u.removeOld} {
+			if err := do(ctx, in); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	for _, in := range u.installs {
@@ -44,10 +42,12 @@ func (Ecosystem) Upgrade(
 	if err := u.writeDatabase(); err != nil {
 		return nil, nil, err
 	}
-	for _, in := range u.installs {
-		u.checkScriptsAfter(in)
+	for _, do := range []func(context.Context) error{u.configureScripts, u.runTriggers} {
+		if err := do(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
-	if err := u.checkTriggers(); err != nil {
+	if err := u.checkDerived(); err != nil {
 		return nil, nil, err
 	}
 	if len(u.holds) > 0 {
@@ -75,6 +75,11 @@ type upgrade struct {
 	lost, obsoleted map[ecosystem.Key]map[string]bool
 	// bytecode lists compiled modules by directory and module.
 	bytecode map[string]map[string][]string
+	// moving are the names of the packages of the run.
+	moving map[string]bool
+	// pending are activated triggers, by interested package; requests the programs that scripts called to derive files.
+	pending  map[string]pending
+	requests []request
 	holds    []*ecosystem.HoldError
 	kept     []ecosystem.KeptFile
 }
@@ -98,6 +103,8 @@ type install struct {
 	// skipped are paths that stay absent because someone removed them; yielded those that another package, which
 	// replaces this one, has; taken those of the old version that went to a package unpacked earlier.
 	skipped, yielded, taken map[string]bool
+	// put are the physical paths where the package's own entries lie.
+	put map[string]bool
 	// landed tells where the content of a file of the archive came to lie: what hard links to it have to name.
 	landed map[string]string
 	// conffiles by path, staged the new versions of those that wait for configuration.
@@ -125,7 +132,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 	u := &upgrade{
 		db: db, before: overlay.New(v), tree: overlay.New(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
 		lost: make(map[ecosystem.Key]map[string]bool), obsoleted: make(map[ecosystem.Key]map[string]bool),
-		bytecode: make(map[string]map[string][]string),
+		bytecode: make(map[string]map[string][]string), moving: make(map[string]bool),
 	}
 	if u.opts.OnModified == "" {
 		u.opts.OnModified = ecosystem.HoldModified
@@ -140,9 +147,10 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 		}
 		u.installs = append(u.installs, in)
 		u.byKey[in.key()] = in
+		u.moving[in.old.Name] = true
 	}
 	u.sortInstalls()
-	return u, u.readOwners()
+	return u, u.readShippers()
 }
 
 // sortInstalls brings the steps into the order of unpacking.
@@ -174,20 +182,20 @@ func (u *upgrade) sortInstalls() {
 // readSettings reads what in the tree changes how packages are unpacked.
 func (u *upgrade) readSettings() error {
 	var err error
-	if u.ids, err = u.db.owners(); err != nil {
+	if u.ids, err = readOwners(u.tree); err != nil {
 		return err
 	}
 	if u.filters, err = u.db.filters(); err != nil {
 		return err
 	}
-	data, err := readOptional(u.db.view, diversionsPath)
+	data, err := readFile(u.tree, diversionsPath)
 	if err != nil {
 		return err
 	}
 	if u.diversions, err = parseDiversions(data); err != nil {
 		return fmt.Errorf("reading %s: %w", diversionsPath, err)
 	}
-	if data, err = readOptional(u.db.view, statOverridePath); err != nil {
+	if data, err = readFile(u.tree, statOverridePath); err != nil {
 		return err
 	}
 	if u.overrides, err = parseStatOverrides(data, u.ids); err != nil {
@@ -212,6 +220,7 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 		old: r, new: d, oldSet: make(map[string]bool), oldPlace: make(map[string]string),
 		shipped: make(map[string]*layer.Entry), landed: make(map[string]string),
 		skipped: make(map[string]bool), yielded: make(map[string]bool), taken: make(map[string]bool),
+		put:       make(map[string]bool),
 		conffiles: make(map[string]declaredConffile), staged: make(map[string]*layer.Entry),
 		inherited: make(map[string]string), ghosts: make(map[string]bool),
 	}
@@ -228,8 +237,8 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 	}
 	for _, p := range in.oldList {
 		in.oldSet[p] = true
-		in.oldPlace[u.tree.Place(u.diversions.use(p, r.Name))] = p
 	}
+	u.placeOld(in)
 	if r.dropIn == "" {
 		// Whoever unpacked a package without dpkg did not treat its conffiles as such.
 		for _, c := range d.conffiles {
@@ -239,8 +248,16 @@ func (u *upgrade) newInstall(s ecosystem.Step) (*install, error) {
 	return in, nil
 }
 
-// readOwners notes which packages ship the paths that the run is about.
-func (u *upgrade) readOwners() error {
+// placeOld notes where the files of an installed version lie.
+func (u *upgrade) placeOld(in *install) {
+	clear(in.oldPlace)
+	for _, p := range in.oldList {
+		in.oldPlace[u.tree.Place(u.diversions.use(p, in.old.Name))] = p
+	}
+}
+
+// readShippers notes which packages ship the paths that the run is about.
+func (u *upgrade) readShippers() error {
 	u.shippedBy = make(map[string][]*record)
 	for _, in := range u.installs {
 		for _, p := range in.oldList {

@@ -102,6 +102,7 @@ func TestUpgradeEqualsDpkg(t *testing.T) {
 			new: []spec{{version: "2", files: files{"usr/bin/a": "1"}, control: files{
 				"postinst": script + "# 2\n", "postrm": script, "symbols": "libx.so.1 demo #MINVER#\n", "with.dot": "x",
 			}}},
+			change: (*machine).programs,
 		},
 		{
 			name: "status fields",

@@ -44,7 +44,7 @@ type Session struct {
 
 // keepID names what the index of a layer keeps; it changes when that does, so that old indexes are not used. The number
 // is for rebuild.Wants.
-func keepID() string { return "1-" + generate.WantsID() }
+func keepID() string { return "2-" + generate.WantsID() }
 
 // Open sets up a run. Nothing is asked of the network yet.
 func Open(cfg Config) (*Session, error) {

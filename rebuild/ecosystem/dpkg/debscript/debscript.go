@@ -41,8 +41,7 @@ type Trigger struct {
 // Result is what a script does besides its edits.
 type Result struct {
 	Triggers []Trigger
-	// Requests are programs that derive files from others and that the script calls, sorted: "ldconfig",
-	// "update-ca-certificates". Running them, or knowing that nothing is to do, is the caller's.
+	// Requests are programs that derive files from others and that the script calls, sorted: "ldconfig", "mandb". Running them, or knowing that nothing is to do, is the caller's.
 	Requests []string
 	Output   []byte
 	Steps    int
@@ -109,7 +108,7 @@ func commands() map[string]script.Command {
 		{"systemd-tmpfiles": tmpfiles, "systemd-sysusers": sysusers, "adduser": addUser, "useradd": addUser, "addgroup": addGroup, "groupadd": addGroup},
 		{"/usr/share/debconf/frontend": frontend, "debconf-escape": debconfEscape},
 		{"setcap": setcap, "py3compile": request, "py3clean": cleans, "pycompile": request, "pyclean": cleans},
-		{"ischroot": succeeds, "logger": succeeds, "su": su, "uname": uname, "mountpoint": mountpoint, "perl": perl, "getcap": getcap, "setpriv": setpriv},
+		{"ischroot": succeeds, "logger": succeeds, "su": su, "uname": uname, "mountpoint": mountpoint, "perl": perl, "getcap": getcap, "setpriv": setpriv, "openssl": openssl},
 		{"pidof": nothingFound, "pgrep": nothingFound, "dbus-send": nothingFound, "selinuxenabled": nothingFound},
 		{"systemd-machine-id-setup": succeeds, "pg_lsclusters": lsClusters, "dbus-uuidgen": dbusUUID, "update-passwd": updatePasswd},
 		{"python3": python, "python3.9": python, "python3.10": python, "python3.11": python, "python3.12": python, "python3.13": python},
@@ -117,7 +116,7 @@ func commands() map[string]script.Command {
 		maps.Copy(all, group)
 	}
 	for _, name := range []string{
-		"ldconfig", "update-ca-certificates", "install-info", "update-menus", "update-mime-database", "update-mime", "update-icon-caches",
+		"ldconfig", "install-info", "update-menus", "update-mime-database", "update-mime", "update-icon-caches",
 		"gtk-update-icon-cache", "update-desktop-database", "glib-compile-schemas", "gio-querymodules", "fc-cache", "mandb",
 		"update-fonts-scale", "update-fonts-dir", "update-fonts-alias", "update-initramfs", "update-xmlcatalog", "update-catalog",
 		"update-python-modules", "dpkg-reconfigure", "locale-gen", "udevadm-hwdb", "systemd-hwdb", "gdk-pixbuf-query-loaders",

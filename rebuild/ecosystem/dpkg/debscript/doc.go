@@ -2,7 +2,7 @@
 //
 // It knows the programs that these scripts call besides those of every system: dpkg's own (dpkg-query, dpkg-divert, dpkg-statoverride,
 // dpkg-trigger, update-alternatives), debconf, the helpers of init-system-helpers and systemd, those that add users. Programs that are
-// shell scripts themselves, dpkg-maintscript-helper and ucf above all, run as the image has them.
+// shell scripts themselves, dpkg-maintscript-helper, ucf and update-ca-certificates above all, run as the image has them.
 //
 // # Guarantees
 //
@@ -10,7 +10,7 @@
 // running and none to be started (policy-rc.d denies all), debconf noninteractive. The files that a program of dpkg writes are
 // those that the real one writes, byte for byte. What is not known is an error, as the engine has it.
 //
-// Programs that derive files from others (ldconfig, update-ca-certificates, caches of MIME types and icons) do nothing; they are
+// Programs that derive files from others (ldconfig, caches of MIME types and icons) do nothing; they are
 // listed in [Result.Requests], because what is to be done about them depends on what else changes in the same run. So are
 // triggers.
 //

@@ -380,7 +380,7 @@ func touch(p *script.Process) (int, error) {
 
 // mktemp makes a file or directory whose name is the first of its template that is free.
 func mktemp(p *script.Process) (int, error) {
-	opts, args, err := p.Options("d q t u p= directory quiet tmpdir= dry-run suffix:")
+	opts, args, err := p.Options("d q t u p: directory quiet tmpdir= dry-run suffix:")
 	if err != nil {
 		return 0, err
 	}
