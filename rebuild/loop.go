@@ -87,6 +87,10 @@ func (l *loop) run(ctx context.Context) error {
 		// How old a package is shows only in its file: with new files at hand the policy must look again.
 		settled := len(l.payloads) == dated || !l.job.opts.Rules.NeedsDates()
 		if len(holds) == 0 && settled {
+			if l.job.until, err = l.until(); err != nil {
+				return err
+			}
+			l.job.lasting = true
 			return l.describe(ctx, decision)
 		}
 		if err := l.hold(holds); err != nil {

@@ -87,6 +87,9 @@ type Job struct {
 	image   v1.Image
 	sources []v1.Layer
 	edits   *plan.Edits
+	// until is when the plan may be another without any change of its inputs, if lasting.
+	until   time.Time
+	lasting bool
 }
 
 // Because tells which update changes a path of the image, if one does.

@@ -70,6 +70,15 @@ func (c *Client) Digest(ctx context.Context, ref Ref) (v1.Hash, error) {
 	return root.desc.Digest, err
 }
 
+// Artifact opens what is no image: the manifest under ref and the blobs that it names, whatever they are.
+func (c *Client) Artifact(ctx context.Context, ref Ref) (v1.Image, error) {
+	root, err := c.openRoot(ctx, ref)
+	if err == nil && root.image == nil {
+		err = &Error{Kind: ErrUnsupported, Ref: ref.String(), What: "this is an index, not an artifact"}
+	}
+	return root.image, err
+}
+
 func (c *Client) openRoot(ctx context.Context, ref Ref) (opened, error) {
 	switch ref.Transport {
 	case Registry:

@@ -54,6 +54,7 @@ type Client struct {
 	// What follows is shared with the clients that WithLogins makes.
 	hosts        *hostLimit
 	repo, artefs *atomic.Int64
+	consulted    *consultations
 }
 
 // New opens the cache and returns a Client on it.
@@ -75,7 +76,7 @@ func New(opts Options) (*Client, error) {
 		stall:  orDefault(opts.Stall, 30*time.Second),
 		logins: opts.Logins,
 		hosts:  &hostLimit{n: orDefault(opts.PerHost, 6)},
-		repo:   new(atomic.Int64), artefs: new(atomic.Int64),
+		repo:   new(atomic.Int64), artefs: new(atomic.Int64), consulted: new(consultations),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

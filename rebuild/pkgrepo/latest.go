@@ -17,8 +17,16 @@ import (
 // starts with. A copy in the cache only saves the transfer, by a conditional request; the server is asked
 // every time, and one that does not answer is an error. The content is not verified.
 //
-// A file larger than limit is an ErrVerification, one that is not there an ErrNotFound.
+// A file larger than limit is an ErrVerification, one that is not there an ErrNotFound. What was found is among the
+// Consulted when it was read and closed.
 func (c *Client) Latest(ctx context.Context, rawURL string, limit int64) (io.ReadCloser, error) {
+	r, err := c.Vouched(ctx, rawURL, limit)
+	return c.consulted.record(rawURL, r, err)
+}
+
+// Vouched is Latest for a file of which another one says what it must be, though not by a digest that the cache goes by.
+// It is not among the Consulted.
+func (c *Client) Vouched(ctx context.Context, rawURL string, limit int64) (io.ReadCloser, error) {
 	key := sha256.Sum256([]byte(rawURL))
 	path := filepath.Join(c.cache.dir, refDir, hex.EncodeToString(key[:]))
 	held := c.openRef(path)

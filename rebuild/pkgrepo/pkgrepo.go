@@ -39,6 +39,8 @@ type Origin struct {
 	Component string
 	// Date is when the index was made.
 	Date time.Time
+	// ValidUntil is when the index stops to count; zero for never.
+	ValidUntil time.Time
 	// Digest is the SHA-256 of the signed file (InRelease, APKINDEX.tar.gz).
 	Digest [sha256.Size]byte
 	// Signer is the fingerprint of the key that signed it, hexadecimal.

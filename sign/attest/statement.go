@@ -28,6 +28,9 @@ const (
 	PredicateCycloneDX = "https://cyclonedx.org/bom"
 	// PredicateDiff is the SBOM diff between a source image and the rebuilt one.
 	PredicateDiff = "https://nanopatch.dev/diff/v1"
+	// PredicateRecord is what a run went by and what became of it: as long as all that is the same, another run would
+	// come to the same.
+	PredicateRecord = "https://nanopatch.dev/record/v1"
 	// PredicateProvenance is SLSA provenance v1: see Provenance.
 	PredicateProvenance = "https://slsa.dev/provenance/v1"
 )

@@ -57,7 +57,7 @@ func resolvedKey(sum apk.Checksum, size int64) [sha256.Size]byte {
 }
 
 func (a *Archive) read(ctx context.Context, artifact pkgrepo.Artifact, sum apk.Checksum) (digest [sha256.Size]byte, err error) {
-	r, err := a.client.Latest(ctx, artifact.URL, artifact.Size)
+	r, err := a.client.Vouched(ctx, artifact.URL, artifact.Size)
 	if err != nil {
 		return digest, err
 	}

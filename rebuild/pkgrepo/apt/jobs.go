@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,19 +64,24 @@ func (o *opener) architectures(s *suite) []string {
 
 func (o *opener) origin(s *suite, component string) *pkgrepo.Origin {
 	r := s.release
+	until := r.validUntil
+	if s.source.IgnoreValidUntil {
+		until = time.Time{}
+	}
 	return &pkgrepo.Origin{
-		URI:       s.source.URI,
-		Label:     r.label,
-		Name:      r.origin,
-		Suite:     r.suite,
-		Codename:  r.codename,
-		Version:   r.version,
-		Component: component,
-		Date:      r.date,
-		Digest:    r.digest,
-		Signer:    r.signer,
-		Security:  r.security(),
-		Frozen:    r.frozen(o.distro),
+		URI:        s.source.URI,
+		Label:      r.label,
+		Name:       r.origin,
+		Suite:      r.suite,
+		Codename:   r.codename,
+		Version:    r.version,
+		Component:  component,
+		Date:       r.date,
+		ValidUntil: until,
+		Digest:     r.digest,
+		Signer:     r.signer,
+		Security:   r.security(),
+		Frozen:     r.frozen(o.distro),
 	}
 }
 

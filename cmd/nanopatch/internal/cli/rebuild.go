@@ -62,6 +62,11 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	var result *pipeline.Result
 	err = o.during(func(s *pipeline.Session) error {
 		var err error
+		if o.updates.lock == "" { // a lockfile tells of a plan
+			if result = s.Unchanged(cmd.Context(), what.source, what.platforms, what.updates, request); result != nil {
+				return nil
+			}
+		}
 		if planned, err = what.plan(cmd.Context(), s); err != nil {
 			return err
 		}
@@ -78,7 +83,7 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	if err := write(o.env, outs, resultPrinters(result, o.colour(o.env.Stdout))); err != nil {
 		return err
 	}
-	return o.updates.found(planned.Plans())
+	return o.updates.found(result.Plans())
 }
 
 func (o *rebuildOptions) request() (pipeline.Request, error) {

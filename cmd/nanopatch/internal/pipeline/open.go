@@ -31,7 +31,8 @@ type Planned struct {
 	// Notes name the images that stay as they are, and why.
 	Notes []string
 
-	updates Updates
+	updates   Updates
+	platforms []v1.Platform
 }
 
 // Plans are the plans as documents.
@@ -75,7 +76,7 @@ func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platfo
 		return nil, err
 	}
 	done := s.stage("plan")
-	p := &Planned{Source: src, updates: u}
+	p := &Planned{Source: src, updates: u, platforms: platforms}
 	chosen := src.Index == nil || len(platforms) > 0
 	updates, held := 0, 0
 	var first error

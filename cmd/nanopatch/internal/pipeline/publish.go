@@ -30,7 +30,8 @@ type publication struct {
 
 // published is what became of a publication.
 type published struct {
-	digest v1.Hash
+	digest     v1.Hash
+	descriptor v1.Descriptor
 	// signatures and attestations are those of all subjects at all destinations.
 	signatures, attestations []Statement
 }
@@ -110,7 +111,7 @@ func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repos
 	if err != nil {
 		return err
 	}
-	out.digest = descriptor.Digest
+	out.digest, out.descriptor = descriptor.Digest, descriptor
 	subjects, err := s.written(ctx, ref.WithDigest(out.digest), p)
 	if err != nil {
 		return err

@@ -56,7 +56,12 @@ func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Re
 	if err != nil {
 		return nil, err
 	}
-	return s.result(planned, platforms, &r, out, notes), nil
+	result := s.result(planned, platforms, &r, out, notes)
+	if err := s.remember(ctx, planned, &r, out.descriptor, result); err != nil {
+		return nil, err
+	}
+	result.Bytes = s.bytes()
+	return result, nil
 }
 
 // rebuildOne rewrites one platform's image and holds what came out against its plan.
@@ -153,23 +158,13 @@ func (s *Session) assemble(planned *Planned, platforms []*rebuilt, r *Request) (
 func (s *Session) result(planned *Planned, platforms []*rebuilt, r *Request, out *published, notes []string) *Result {
 	source := planned.Source
 	res := &Result{
-		APIVersion: plan.APIVersion, Kind: "Result", Notes: notes, Tags: []string{}, Platforms: []PlatformResult{},
+		APIVersion: plan.APIVersion, Kind: "Result", Notes: notes, Tags: tagsOf(r), Platforms: []PlatformResult{},
 		Source:     NamedDigest{source.Ref.String(), source.Descriptor.Digest},
 		Image:      NamedDigest{r.Destinations[0].Ref.String(), out.digest},
 		Signatures: append([]Statement{}, out.signatures...), Attestations: append([]Statement{}, out.attestations...),
 		Bytes: s.bytes(), Seconds: s.seconds,
 	}
-	for _, d := range r.Destinations {
-		for _, tag := range d.Tags {
-			res.Tags = append(res.Tags, d.Ref.WithTag(tag).String())
-		}
-	}
-	for _, st := range out.signatures {
-		if st.Subject == out.digest {
-			res.Signature = Signature{&st.Record}
-			break
-		}
-	}
+	res.Signature = signatureOf(out.signatures, out.digest)
 	for _, b := range platforms {
 		p := b.job.Plan
 		res.Platforms = append(res.Platforms, PlatformResult{
@@ -179,4 +174,25 @@ func (s *Session) result(planned *Planned, platforms []*rebuilt, r *Request, out
 		})
 	}
 	return res
+}
+
+// tagsOf lists all references that are to name the result.
+func tagsOf(r *Request) []string {
+	tags := []string{}
+	for _, d := range r.Destinations {
+		for _, tag := range d.Tags {
+			tags = append(tags, d.Ref.WithTag(tag).String())
+		}
+	}
+	return tags
+}
+
+// signatureOf is the first signature of one manifest.
+func signatureOf(signatures []Statement, digest v1.Hash) Signature {
+	for _, st := range signatures {
+		if st.Subject == digest {
+			return Signature{&st.Record}
+		}
+	}
+	return Signature{}
 }

@@ -87,3 +87,12 @@ func (s *Session) bytes() Bytes {
 		Artifacts: packages.Artifacts, Repository: packages.Repository,
 	}
 }
+
+// Plans are what the platforms' plans came to.
+func (r *Result) Plans() []*plan.Plan {
+	plans := make([]*plan.Plan, 0, len(r.Platforms))
+	for _, p := range r.Platforms {
+		plans = append(plans, &plan.Plan{Updates: p.Updates, Held: p.Held, Unmanaged: p.Unmanaged, EOL: p.EOL})
+	}
+	return plans
+}
