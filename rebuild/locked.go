@@ -2,8 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -52,15 +50,14 @@ func (l *loop) lockedDecision(lock *plan.PlatformLock) (*policy.Decision, error)
 			return nil, fmt.Errorf("%w: it updates %s %s, the image has %q; make a new one with --lock",
 				plan.ErrLock, u.Key(), u.From, from.Version)
 		}
+		artifact, err := ArtifactOf(u)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", plan.ErrLock, err)
+		}
 		to := pkgrepo.Candidate{
 			Package:  ecosystem.Package{Key: ecosystem.Key{Name: u.Name, Arch: u.NewArch()}, Version: u.To},
-			Artifact: pkgrepo.Artifact{URL: u.Artifact.URL, Size: u.Artifact.Size},
+			Artifact: artifact,
 		}
-		digest, err := hex.DecodeString(u.Artifact.SHA256)
-		if err != nil || len(digest) != len(to.Artifact.SHA256) {
-			return nil, fmt.Errorf("%w: %s: %q is no SHA-256", plan.ErrLock, u.Key(), u.Artifact.SHA256)
-		}
-		to.Artifact.SHA256 = [sha256.Size]byte(digest)
 		d.Updates = append(d.Updates, policy.Update{
 			From: from, To: to, NumberLevel: l.backend.scheme.Level(u.From, u.To), Security: u.Security,
 		})

@@ -2,6 +2,7 @@ package ecosystem
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -41,6 +42,19 @@ type Ecosystem interface {
 	// EditDatabase returns a layer's own copy of a whole-file database with the steps' entries brought to
 	// their new state. Entries of other packages stay byte for byte. v is the tree up to that layer.
 	EditDatabase(path string, old []byte, v *rootfs.View, steps []Step) ([]byte, error)
+	// Shipped tells where the tree v holds the regular files of a payload, and what they should be. It neither looks
+	// whether they are there nor what they are.
+	Shipped(v *rootfs.View, p Payload) ([]Shipped, error)
+}
+
+// Shipped is a regular file of a package.
+type Shipped struct {
+	// Path is where the tree holds it: links among its directories and the package manager's own renamings are followed.
+	Path string
+	// SHA256 is that of the content in the package.
+	SHA256 [sha256.Size]byte
+	// Configuration says that the package manager lets a file stay that an administrator changed.
+	Configuration bool
 }
 
 // FileIndexer indexes a package's file archive, once per key (its SHA-256, hexadecimal), keeping all content.

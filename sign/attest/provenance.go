@@ -54,6 +54,11 @@ func Digest(h v1.Hash) map[string]string { return map[string]string{h.Algorithm:
 // Source returns the source image among the resolved dependencies.
 func (p Provenance) Source() (Resource, bool) { return named(p.ResolvedDependencies, NameSource) }
 
+// Dependency returns the resolved dependency of a name.
+func (p Provenance) Dependency(name string) (Resource, bool) {
+	return named(p.ResolvedDependencies, name)
+}
+
 // Plan returns the plan among the by-products.
 func (p Provenance) Plan() (Resource, bool) { return named(p.Byproducts, NamePlan) }
 

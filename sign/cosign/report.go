@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -39,12 +40,39 @@ type Report struct {
 	// Ignored are referrers that count neither for nor against the image, above all those of other keys.
 	Ignored []Ignored `json:"ignored,omitempty"`
 	Checks  []Check   `json:"checks"`
+	// Notes say what was not looked at, and why; whoever verifies further adds to them, as to Checks.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// NewCheck is one line of a verification; the detail is made printable.
+func NewCheck(name string, ok bool, format string, args ...any) Check {
+	return Check{Name: name, OK: ok, Detail: printable(fmt.Sprintf(format, args...))}
+}
+
+// Blank is a report of the same subject and statements without any checks.
+func (r *Report) Blank() *Report {
+	out := *r
+	out.Checks, out.Notes = nil, nil
+	return &out
+}
+
+// SignedAt is the latest time at which a log or a timestamp authority saw a signature of the image, zero where none did.
+func (r *Report) SignedAt() time.Time {
+	var latest time.Time
+	for _, s := range r.Signatures {
+		if s.Time != nil && s.Time.After(latest) {
+			latest = *s.Time
+		}
+	}
+	return latest
 }
 
 // Signature is a valid signature of the image.
 type Signature struct {
 	// Digest is that of the referrer's manifest.
 	Digest v1.Hash `json:"digest"`
+	// Time is when a transparency log or timestamp authority saw it; nil where none vouches for one.
+	Time *time.Time `json:"time,omitempty"`
 }
 
 // Attestation is a valid statement other than a signature.

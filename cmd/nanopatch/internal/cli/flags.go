@@ -21,6 +21,7 @@ type updateOptions struct {
 	minAge         string
 	phased         string
 	lock, locked   string
+	artifacts      []string
 	onModified     string
 	restoreMissing bool
 	repoOverride   []string
@@ -40,6 +41,7 @@ func (o *updateOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.phased, "phased", "include", "Ubuntu's phased updates: include all, or respect the phase")
 	f.StringVar(&o.lock, "lock", "", "write the lockfile to FILE")
 	f.StringVar(&o.locked, "locked", "", "do exactly what the lockfile FILE says")
+	f.StringArrayVar(&o.artifacts, "artifacts-from", nil, "with --locked: "+artifactsUsage)
 	f.StringVar(&o.onModified, "on-modified", "hold", "when a package's file was changed: hold, overwrite or keep")
 	f.BoolVar(&o.restoreMissing, "restore-missing", false, "bring back package files that the image deleted")
 	f.StringArrayVar(&o.repoOverride, "repo-override", nil,
@@ -129,6 +131,7 @@ type keyOptions struct {
 	key             string
 	noSign          bool
 	noAttest        bool
+	sbomFormats     []string
 	signatureFormat string
 }
 
@@ -137,5 +140,6 @@ func (o *keyOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.key, "key", "", "private key file to sign with; its password is in COSIGN_PASSWORD")
 	f.BoolVar(&o.noSign, "no-sign", false, "publish without a signature")
 	f.BoolVar(&o.noAttest, "no-attest", false, "publish without attestations")
+	f.StringSliceVar(&o.sbomFormats, "sbom-format", []string{"spdx-json"}, "SBOM to attest: spdx-json, cyclonedx-json, or both")
 	f.StringVar(&o.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle")
 }

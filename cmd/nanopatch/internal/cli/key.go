@@ -2,7 +2,9 @@ package cli
 
 import (
 	"errors"
+	"slices"
 
+	"github.com/nanopatch/nanopatch/sign/attest"
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
@@ -35,4 +37,20 @@ func password(env Env) func() ([]byte, error) {
 		}
 		return []byte(p), nil
 	}
+}
+
+// sboms are the predicate types of --sbom-format.
+func (o *keyOptions) sboms() ([]string, error) {
+	kinds := map[string]string{"spdx-json": attest.PredicateSPDX, "cyclonedx-json": attest.PredicateCycloneDX}
+	var all []string
+	for _, format := range o.sbomFormats {
+		kind, ok := kinds[format]
+		if !ok {
+			return nil, usagef("--sbom-format %s: want spdx-json, cyclonedx-json, or both", format)
+		}
+		if !slices.Contains(all, kind) {
+			all = append(all, kind)
+		}
+	}
+	return all, nil
 }

@@ -62,12 +62,8 @@ func (o *updateOptions) writeLock(planned *pipeline.Planned) error {
 	if o.lock == "" {
 		return nil
 	}
-	lock := plan.NewLock(Version, planned.Source.Descriptor.Digest)
-	for _, p := range planned.Plans() {
-		lock.Add(p)
-	}
 	var b bytes.Buffer
-	if err := plan.WriteJSON(&b, lock); err != nil {
+	if err := plan.WriteJSON(&b, planned.Lock(Version)); err != nil {
 		return err
 	}
 	if err := renameio.WriteFile(o.lock, b.Bytes(), 0o644); err != nil {

@@ -132,6 +132,9 @@ func (o *updateOptions) request(g *globalOptions, source string) (*planRequest, 
 		return nil, err
 	}
 	r.updates.Repositories, r.updates.Keyrings, r.updates.Advisories = o.repoOverride, o.keyring, o.advisories
+	if r.updates.Archives, err = archives(o.artifacts); err != nil {
+		return nil, err
+	}
 	r.updates.Locked, err = o.readLock()
 	return r, err
 }

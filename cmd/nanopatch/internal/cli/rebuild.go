@@ -100,6 +100,9 @@ func (o *rebuildOptions) request() (pipeline.Request, error) {
 		refs = append(refs, ref)
 	}
 	var err error
+	if r.SBOMs, err = o.keys.sboms(); err != nil {
+		return r, err
+	}
 	if r.Destinations, err = image.Destinations(refs); err != nil {
 		return r, err
 	}

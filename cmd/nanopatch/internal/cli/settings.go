@@ -26,6 +26,7 @@ type globalOptions struct {
 	quiet      bool
 	verbose    bool
 	logFormat  string
+	offline    bool
 
 	config *config.Config
 	// typed names the flags that the command line decides.
@@ -43,6 +44,7 @@ func (g *globalOptions) register(root *cobra.Command) {
 	f.StringArrayVarP(&g.outputs.typed, "output", "o", nil, "output format, or FORMAT=FILE (repeatable)")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the result and errors")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more: each step and how long it took")
+	f.BoolVar(&g.offline, "offline", false, "use no network: only oci: layouts, archives and the cache")
 	f.StringVar(&g.logFormat, "log-format", "auto", "format of messages: auto, text or json")
 }
 

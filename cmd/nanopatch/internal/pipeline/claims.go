@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/sbom/generate"
 	"github.com/nanopatch/nanopatch/sign/attest"
 	"github.com/nanopatch/nanopatch/sign/cosign"
@@ -17,20 +20,22 @@ import (
 func (s *Session) imageClaims(b *rebuilt, planned *Planned, r *Request) claims {
 	if b.job.Plan.Empty() {
 		return claims{
-			require: []string{attest.PredicateSPDX},
+			require: r.bills(),
 			statements: func(ctx context.Context, carried *cosign.Report) ([]attest.Statement, error) {
-				if len(carried.Statements(attest.PredicateSPDX)) > 0 {
-					return nil, nil
+				var missing []string
+				for _, kind := range r.bills() {
+					if len(carried.Statements(kind)) == 0 {
+						missing = append(missing, kind)
+					}
 				}
-				bill, err := s.bill(ctx, b, r)
-				return []attest.Statement{bill}, err
+				return s.bills(ctx, b, r, missing)
 			},
 		}
 	}
 	return claims{
-		require: []string{attest.PredicateSPDX, attest.PredicateDiff, attest.PredicateProvenance},
+		require: append(r.bills(), attest.PredicateDiff, attest.PredicateProvenance),
 		statements: func(ctx context.Context, carried *cosign.Report) ([]attest.Statement, error) {
-			bill, err := s.bill(ctx, b, r)
+			all, err := s.bills(ctx, b, r, r.bills())
 			if err != nil {
 				return nil, err
 			}
@@ -42,18 +47,43 @@ func (s *Session) imageClaims(b *rebuilt, planned *Planned, r *Request) claims {
 			if err != nil {
 				return nil, err
 			}
+			all = append(all, difference)
+			fixed, ok, err := s.exploitability(r.product(b.digest), b.digest, b.document.Created, b.job.Plan.Updates)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				all = append(all, fixed)
+			}
 			lineage, err := s.lineage(carried, b.digest, planned, b)
-			return append([]attest.Statement{bill, difference}, lineage...), err
+			return append(all, lineage...), err
 		},
 	}
 }
 
-// indexClaims are what is attested of a changed index: where it comes from. What is in it is said of its images.
-func (s *Session) indexClaims(digest v1.Hash, platforms []*rebuilt, planned *Planned) claims {
+// indexClaims are what is attested of a changed index: where it comes from, and what the updates in its images fix. What is
+// in it is said of its images.
+func (s *Session) indexClaims(digest v1.Hash, platforms []*rebuilt, planned *Planned, r *Request) claims {
 	return claims{
 		require: []string{attest.PredicateProvenance},
 		statements: func(_ context.Context, carried *cosign.Report) ([]attest.Statement, error) {
-			return s.lineage(carried, digest, planned, platforms...)
+			all, err := s.lineage(carried, digest, planned, platforms...)
+			if err != nil {
+				return nil, err
+			}
+			var updates []plan.Update
+			var created time.Time
+			for _, b := range platforms {
+				updates = append(updates, b.job.Plan.Updates...)
+				if b.document != nil && b.document.Created.After(created) {
+					created = b.document.Created
+				}
+			}
+			fixed, ok, err := s.exploitability(r.product(digest), digest, created, updates)
+			if ok {
+				all = append(all, fixed)
+			}
+			return all, err
 		},
 	}
 }
@@ -69,17 +99,37 @@ func (s *Session) lineage(
 	return []attest.Statement{st}, nil
 }
 
-// bill is an image's SBOM.
-func (s *Session) bill(ctx context.Context, b *rebuilt, r *Request) (attest.Statement, error) {
+// bills are an image's SBOM in the forms of the given predicate types.
+func (s *Session) bills(ctx context.Context, b *rebuilt, r *Request, kinds []string) ([]attest.Statement, error) {
 	if b.document == nil {
 		var err error
 		if b.document, err = s.document(ctx, r.name(b.digest), b.applied.Image, b.applied.Tree); err != nil {
-			return attest.Statement{}, err
+			return nil, err
 		}
 	}
-	spdx, err := encode(b.document, generate.SPDX)
-	if err != nil {
-		return attest.Statement{}, err
+	formats := map[string]generate.Format{attest.PredicateSPDX: generate.SPDX, attest.PredicateCycloneDX: generate.CycloneDX}
+	var all []attest.Statement
+	for _, kind := range kinds {
+		raw, err := encode(b.document, formats[kind])
+		if err != nil {
+			return nil, err
+		}
+		st, err := attest.New(b.digest, kind, raw)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, st)
 	}
-	return attest.New(b.digest, attest.PredicateSPDX, spdx)
+	return all, nil
 }
+
+// bills are the predicate types of the SBOMs to attest.
+func (r *Request) bills() []string {
+	if len(r.SBOMs) == 0 {
+		return []string{attest.PredicateSPDX}
+	}
+	return slices.Clone(r.SBOMs)
+}
+
+// product is the package URL of an image of the result.
+func (r *Request) product(digest v1.Hash) string { return uri(r.Destinations[0].Ref, digest) }

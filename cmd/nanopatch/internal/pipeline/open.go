@@ -19,8 +19,9 @@ type Updates struct {
 	Rules                              policy.Rules
 	Repositories, Keyrings, Advisories []string
 	Edits                              plan.Options
-	// Locked, where set, is obeyed instead.
-	Locked *plan.Lock
+	// Locked, where set, is obeyed instead. Archives may have the artifacts that their repositories have no more.
+	Locked   *plan.Lock
+	Archives []Archive
 }
 
 // Planned is a source with a plan for each platform that is to be rebuilt.
@@ -130,6 +131,9 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 	if u.Locked != nil {
 		lock, err := u.Locked.For(pi.Descriptor.Digest)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.gather(ctx, lock, u.Archives); err != nil {
 			return nil, err
 		}
 		opts.Lock = lock

@@ -20,8 +20,10 @@ type Request struct {
 	Destinations []image.Destination
 	// Signer is nil for an unsigned result.
 	Signer cosign.Signer
-	// Attest adds SBOM, diff and provenance to the signature.
+	// Attest adds SBOM, diff, provenance and, where CVEs are known to be fixed, VEX to the signature.
 	Attest bool
+	// SBOMs are the predicate types of the SBOMs to attest; none is SPDX alone.
+	SBOMs []string
 }
 
 // name is how documents call an image of the result: by its digest, in the first destination. Tags come and go.
@@ -150,7 +152,7 @@ func (s *Session) assemble(planned *Planned, platforms []*rebuilt, r *Request) (
 		if err != nil {
 			return nil, nil, fmt.Errorf("describing the new index: %w", err)
 		}
-		p.claims[digest] = s.indexClaims(digest, platforms, planned)
+		p.claims[digest] = s.indexClaims(digest, platforms, planned, r)
 	}
 	return p, notes, nil
 }

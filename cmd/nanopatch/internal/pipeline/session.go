@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -25,9 +26,13 @@ type Config struct {
 	// RepositoryAuth is a file of logins for package repositories (pkgrepo.ParseLogins).
 	RepositoryAuth string
 	Version        string
-	Now            func() time.Time
-	Progress       term.Progress
-	Logger         *slog.Logger
+	// BuilderID names who runs the rebuild in its provenance, a URI; empty is nanopatch itself.
+	BuilderID string
+	// Offline forbids the network: what is not in a layout or the cache is not there.
+	Offline  bool
+	Now      func() time.Time
+	Progress term.Progress
+	Logger   *slog.Logger
 }
 
 // Session is one run of the program.
@@ -54,9 +59,11 @@ func Open(cfg Config) (*Session, error) {
 	s := &Session{cfg: cfg, seconds: make(map[string]float64)}
 	var err error
 	agent := "nanopatch/" + cfg.Version
-	s.images, err = image.New(image.Options{
-		InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger,
-	})
+	options := image.Options{InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger}
+	if cfg.Offline {
+		options.Transport, options.CACert = nowhere{}, ""
+	}
+	s.images, err = image.New(options)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +77,12 @@ func Open(cfg Config) (*Session, error) {
 			return nil, fmt.Errorf("%w: %w", rebuild.ErrOptions, err)
 		}
 	}
+	var network http.RoundTripper = pkgrepo.NewTransport(tlsConfig)
+	if cfg.Offline {
+		network = nowhere{}
+	}
 	s.packages, err = pkgrepo.New(pkgrepo.Options{
-		Dir: filepath.Join(cfg.CacheDir, "packages"), Now: cfg.Now, Transport: pkgrepo.NewTransport(tlsConfig),
+		Dir: filepath.Join(cfg.CacheDir, "packages"), Now: cfg.Now, Transport: network,
 		UserAgent: agent, Logger: cfg.Logger, Logins: logins,
 	})
 	if err != nil {

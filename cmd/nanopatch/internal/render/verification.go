@@ -39,6 +39,9 @@ func verificationSections(v *pipeline.Verification) []section {
 		for _, i := range sub.Ignored {
 			s.add("-", "ignored", i.Digest.String()+": "+i.Reason)
 		}
+		for _, n := range sub.Notes {
+			s.add("-", "note", n)
+		}
 		all = append(all, s)
 	}
 	return all
