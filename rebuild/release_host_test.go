@@ -8,10 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,36 +21,10 @@ import (
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
-// mirrorProxy is an HTTP proxy that answers for the distributions' official hosts from the mirror at hand, so that images
-// can be configured as the real ones are. It refuses every other host.
+// mirrorProxy serves the distributions' official hosts.
 func mirrorProxy(t *testing.T) string {
 	t.Helper()
-	debian := fixture.Mirror()
-	ubuntu := fixture.UbuntuMirror(debian)
-	archives := map[string]string{
-		"ftp.debian.org/debian/":               debian,
-		"security.debian.org/debian-security/": fixture.SecurityMirror(debian),
-		"archive.ubuntu.com/ubuntu/":           ubuntu,
-		"security.ubuntu.com/ubuntu/":          ubuntu,
-	}
-	forward := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for prefix, mirror := range archives {
-			rest, ok := strings.CutPrefix(r.URL.Host+r.URL.Path, prefix)
-			if !ok {
-				continue
-			}
-			target, err := url.Parse(mirror + "/" + rest)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
-			r.URL, r.Host = target, target.Host
-			forward.ServeHTTP(w, r)
-			return
-		}
-		http.Error(w, "no archive of this test: "+r.URL.String(), http.StatusForbidden)
-	}))
+	server := httptest.NewServer(fixture.MirrorProxy())
 	t.Cleanup(server.Close)
 	return server.URL
 }
