@@ -38,22 +38,36 @@ func build(t *testing.T, r *recipe) string {
 	if _, err := os.Stat(layout); err == nil {
 		return layout
 	}
+	var lowest string
+	if len(r.layers) > 0 {
+		lowest = build(t, lowestOf(r))
+	}
 	forget(t, r.name)
 	work := built + ".part" // beside its final place, on the same file system
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	bootstrap(t, r, work)
+	if lowest == "" {
+		bootstrap(t, r, work)
+	} else {
+		run(t, "cp", "--recursive", lowest, work)
+	}
 	for i, s := range r.layers {
 		addLayer(t, r, s, work, i+1)
-	}
-	if err := os.Remove(filepath.Join(work, "base.tar")); err != nil {
-		t.Fatal(err)
 	}
 	if err := os.Rename(work, built); err != nil {
 		t.Fatal(err)
 	}
 	return layout
+}
+
+// lowestOf is the recipe of an image's lowest layer alone, which several images share.
+func lowestOf(r *recipe) *recipe {
+	name := strings.Join(append([]string{r.release.codename, "minbase"}, r.base...), "-")
+	if r.slim {
+		name += "-slim"
+	}
+	return &recipe{name: name, release: r.release, slim: r.slim, base: r.base}
 }
 
 // forget removes what was built for a recipe from versions that the mirror has no more, and what was left half built.
@@ -81,16 +95,19 @@ func bootstrap(t *testing.T, r *recipe, work string) {
 		}
 	}
 	tarball := filepath.Join(work, "base.tar")
+	keyring := r.release.hostKeyring()
 	args := []string{
-		"--quiet", "--mode=root", "--variant=minbase", "--format=tar", "--keyring=" + r.release.hostKeyring(),
-		"--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
+		"--quiet", "--mode=root", "--variant=minbase", "--format=tar", "--keyring=" + keyring,
+		"--include=" + strings.Join(append([]string{"apt"}, r.base...), ","),
+		// Another user might not be allowed into the cache, where the keyring is.
+		`--aptopt=APT::Sandbox::User "root"`, `--customize-hook=rm "$1/etc/apt/apt.conf.d/99mmdebstrap"`,
 		`--setup-hook=install -D -m 644 ` + filepath.Join(r.release.archives(), "oldest") + ` "$1/etc/apt/preferences.d/oldest"`,
 		`--customize-hook=rm "$1/etc/apt/preferences.d/oldest" "$1/etc/apt/sources.list"`,
 		`--customize-hook=install -m 644 ` + sources + ` "$1/` + file + `"`,
 		`--customize-hook=install -m 755 ` + policy + ` "$1/usr/sbin/policy-rc.d"`,
 	}
-	if len(r.base) > 0 {
-		args = append(args, "--include="+strings.Join(r.base, ","))
+	if !r.release.bornMerged {
+		args = append(args, "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 	}
 	if r.slim {
 		for _, o := range slimOptions {
@@ -98,7 +115,7 @@ func bootstrap(t *testing.T, r *recipe, work string) {
 		}
 	}
 	args = append(args, r.release.codename, tarball)
-	for line := range strings.Lines(r.release.list("[signed-by=" + r.release.hostKeyring() + "] ")) {
+	for line := range strings.Lines(r.release.list("[signed-by=" + keyring + "] ")) {
 		args = append(args, strings.TrimSpace(line))
 	}
 	run(t, "mmdebstrap", args...)
@@ -106,6 +123,9 @@ func bootstrap(t *testing.T, r *recipe, work string) {
 	run(t, "umoci", "init", "--layout", layout)
 	run(t, "umoci", "new", "--image", layout+":"+tag)
 	run(t, "umoci", "raw", "add-layer", "--image", layout+":"+tag, "--history.created_by", "mmdebstrap "+r.release.codename, tarball)
+	if err := os.Remove(tarball); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // addLayer runs a step in the image so far and adds what it changed as a layer.

@@ -92,11 +92,7 @@ func (e entry) sameFile(o entry) bool {
 // leftAlone tells of a path whether dpkg does not write it: a directory or a symbolic link to one that is there, or a
 // configuration file with the content that it has already.
 func (s snapshot) leftAlone(p string, got, want entry, conffiles string) bool {
-	target := s[strings.TrimPrefix(path.Join("/", path.Dir(p), got.link), "/")]
-	if path.IsAbs(got.link) {
-		target = s[strings.TrimPrefix(got.link, "/")]
-	}
-	isDir := got.mode.IsDir() || got.link != "" && target.mode.IsDir()
+	isDir := s.follow(p).mode.IsDir()
 	got.mtime = want.mtime
 	switch {
 	case want.mode.IsDir():

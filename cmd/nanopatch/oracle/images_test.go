@@ -40,16 +40,20 @@ var recipes = []recipe{
 		}},
 		{script: localEdits},
 	}, services: []string{"nginx", "sshd", "tls"}},
+	{name: "bookworm-python", release: bookworm, layers: []step{
+		{packages: []string{"gunicorn", "python3-cryptography", "python3-flask", "python3-pip", "python3-requests", "python3-venv"}},
+		{script: "python3 -m venv --without-pip /srv/app; echo 'import flask, requests' >/srv/app/app.py; python3 -m compileall -q /srv/app"},
+	}, services: []string{"python"}},
 	{name: "trixie-python", release: trixie, layers: []step{
-		{packages: []string{"gunicorn", "python3-cryptography", "python3-flask", "python3-pip", "python3-requests"}},
-		{script: "mkdir /srv/app; echo 'import flask, requests' >/srv/app/app.py; python3 -m compileall -q /srv/app"},
+		{packages: []string{"gunicorn", "krb5-user", "python3-django", "python3-libxml2", "python3-pil", "python3-pip"}},
+		{script: "mkdir /srv/app; echo 'import django, PIL' >/srv/app/app.py; python3 -m compileall -q /srv/app"},
 	}, services: []string{"python"}},
 	{name: "trixie-postgres", release: trixie, layers: []step{
-		{packages: []string{"postgresql", "redis-server"}},
-	}, services: []string{"postgres", "redis"}},
+		{packages: []string{"openssh-server", "postgresql", "redis-server", "rsync"}},
+	}, services: []string{"postgres", "redis", "sshd"}},
 	{name: "trixie-jre", release: trixie, layers: []step{
 		{packages: []string{"ca-certificates-java", "default-jre-headless"}},
-		{packages: []string{"curl", "libxml2-utils"}},
+		{packages: []string{"curl", "libxml2-utils", "nginx-light"}},
 	}, services: []string{"java"}},
 	{name: "bullseye-php", release: bullseye, layers: []step{
 		{packages: []string{"apache2", "libapache2-mod-php", "php-gd", "php-mysql", "php-xml"}},

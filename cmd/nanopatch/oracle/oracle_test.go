@@ -68,7 +68,7 @@ func chosen(t *testing.T) []recipe {
 func hold(t *testing.T, r *recipe, row *row) {
 	source := build(t, r)
 	apts := &chroot{root: unpack(t, source, tag), release: r.release}
-	before := versions(t, apts.root)
+	before, findings := versions(t, apts.root), verify(t, apts)
 	wanted := upgradable(t, apts)
 	row.packages, row.byApt = len(before), len(wanted)
 
@@ -99,7 +99,7 @@ func hold(t *testing.T, r *recipe, row *row) {
 		t.Logf("%5d paths differ: %s", c.reasons[reason], reason)
 	}
 	compareVersions(t, versions(t, ours.root), versions(t, apts.root))
-	compareChecks(t, ours, apts)
+	compareChecks(t, ours, apts, findings)
 	start(t, ours, r.services)
 }
 

@@ -26,6 +26,8 @@ type release struct {
 	keyring    string
 	// deb822 says that the release's own images configure apt by a .sources file.
 	deb822 bool
+	// bornMerged says that its base-files brings the merged /usr, so that nobody has to make it.
+	bornMerged bool
 
 	once sync.Once
 	// dir is apt's own directory for it on this host; pins are preferences for the oldest version of everything.
@@ -43,7 +45,7 @@ var (
 	bookworm = &release{codename: "bookworm", components: "main", keyring: debianKeyring}
 	trixie   = &release{codename: "trixie", components: "main", keyring: debianKeyring, deb822: true}
 	jammy    = &release{codename: "jammy", ubuntu: true, components: "main universe", keyring: ubuntuKeyring}
-	noble    = &release{codename: "noble", ubuntu: true, components: "main universe", keyring: ubuntuKeyring, deb822: true}
+	noble    = &release{codename: "noble", ubuntu: true, components: "main universe", keyring: ubuntuKeyring, deb822: true, bornMerged: true}
 )
 
 // source is a line of sources.list(5): where a release's pockets are.
@@ -180,12 +182,12 @@ func haveUbuntuKeyring() error {
 	if err != nil {
 		return err
 	}
-	if _, err := runApt(dir, "apt-get", "-q", "download", "ubuntu-archive-keyring"); err != nil {
+	if _, err := runApt(dir, "apt-get", "-q", "download", "ubuntu-keyring"); err != nil {
 		return err
 	}
-	debs, err := filepath.Glob(filepath.Join(dir, "var/cache/apt/archives/ubuntu-archive-keyring_*.deb"))
+	debs, err := filepath.Glob(filepath.Join(dir, "var/cache/apt/archives/ubuntu-keyring_*.deb"))
 	if err != nil || len(debs) == 0 {
-		return fmt.Errorf("apt downloaded no ubuntu-archive-keyring: %w", err)
+		return fmt.Errorf("apt downloaded no ubuntu-keyring: %w", err)
 	}
 	out, err := exec.Command("dpkg-deb", "--extract", debs[len(debs)-1], root).CombinedOutput()
 	if err != nil {

@@ -46,7 +46,7 @@ until_ok get; get`,
 	},
 	"php": {
 		script: `php -v; echo '<?php echo "php ", 6 * 7;' >/var/www/html/x.php; apachectl start
-get() { php -r 'exit(($s = @file_get_contents("http://127.0.0.1/x.php")) === false ? 1 : print($s) - 1);'; }
+get() { php -r '$s = @file_get_contents("http://127.0.0.1/x.php"); if ($s === false) exit(1); echo $s;'; }
 until_ok get; get; apachectl stop`,
 		says: "php 42",
 	},
