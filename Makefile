@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e oracle bench lint docs all
+.PHONY: help build demo test race e2e oracle sbom-oracle bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -16,7 +16,7 @@ CONCURRENT := ./rebuild/image/... ./rebuild/layer/... ./rebuild/pkgrepo/... ./re
 E2E = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build e2e' ./cmd ./rebuild ./sbom ./sign ./testdata)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build nanopatch into .cache/bin
 	$(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/nanopatch ./cmd/nanopatch
@@ -37,6 +37,9 @@ e2e: $(BIN)/cosign $(BIN)/crane ## run the tests against real tools, repositorie
 
 oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of them; needs what e2e needs)
 	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/oracle -args -images=all
+
+sbom-oracle: $(BIN)/syft $(BIN)/crane ## hold SBOMs against the stock syft's on six images (needs network, npm, the host's apt)
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/sbomoracle
 
 bench: ## run the benchmarks, the end-to-end one last
 	$(GO) test -run '^$$' -bench . -benchmem ./rebuild/...
@@ -61,6 +64,10 @@ $(BIN)/golangci-lint: $(TOOLS)
 
 $(BIN)/cosign: $(TOOLS)
 	$(GO) -C .ci/tools build -o $@ github.com/sigstore/cosign/v2/cmd/cosign
+
+# A module of its own: beside cosign's and the linter's requirements neither would be built of what it was released with.
+$(BIN)/syft: .ci/tools/syft/go.mod .ci/tools/syft/go.sum
+	$(GO) -C .ci/tools/syft build -o $@ github.com/anchore/syft/cmd/syft
 
 $(BIN)/crane: $(TOOLS)
 	$(GO) -C .ci/tools build -o $@ github.com/google/go-containerregistry/cmd/crane

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// checkPrivate wants a directory in which nobody but this user, and root, can write.
-func checkPrivate(dir string) error {
+// CheckPrivate wants a cache directory in which nobody but this user, and root, can write.
+func CheckPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func OpenStore(dir string, opts StoreOptions) (*Store, error) {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("opening the layer cache: %w", err)
 		}
-		if err := checkPrivate(d); err != nil {
+		if err := CheckPrivate(d); err != nil {
 			return nil, fmt.Errorf("opening the layer cache: %w", err)
 		}
 	}

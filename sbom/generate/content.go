@@ -48,6 +48,29 @@ func (f *failure) get() error {
 	return f.err
 }
 
+var errTooLarge = errors.New("too large to be read into memory")
+
+// watch guards what a tree's open returned for a node: errors of the tree are kept, and a file must be small enough for the way
+// in which it will be read.
+func (f *failure) watch(e *entry, opened File, err error) (io.ReadCloser, error) {
+	if err != nil {
+		err = fmt.Errorf("opening %s: %w", e.Path, err)
+		f.set(err)
+		return nil, err
+	}
+	watched := watchedFile{File: opened, path: e.Path, failed: f}
+	if e.Size <= maxText {
+		return watched, nil
+	}
+	var head [magicSize]byte
+	n, err := watched.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) || !mayRead(e.Path, e.Size, head[:n]) {
+		opened.Close()
+		return nil, errTooLarge
+	}
+	return watched, nil
+}
+
 // watchedFile reports the errors of reading a file, whatever the reader makes of them.
 type watchedFile struct {
 	File

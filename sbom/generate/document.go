@@ -51,15 +51,15 @@ func newDocument(d Document, home func(pkg.Package) (layer int, ok bool)) *Docum
 }
 
 // evidenceDigests are the digests of the files by which packages were found, out of the index: no content is read.
-func evidenceDigests(packages *pkg.Collection, x *index) map[file.Coordinates][]file.Digest {
+func evidenceDigests(packages *pkg.Collection, v view) map[file.Coordinates][]file.Digest {
 	digests := map[file.Coordinates][]file.Digest{}
 	for p := range packages.Enumerate() {
 		for _, l := range p.Locations.ToUnorderedSlice() {
-			i, ok := x.byPath[l.RealPath]
-			if !ok || x.nodes[i].SHA256 == [32]byte{} {
+			e := v.node(l)
+			if e == nil || e.SHA256 == [32]byte{} {
 				continue
 			}
-			value := hex.EncodeToString(x.nodes[i].SHA256[:])
+			value := hex.EncodeToString(e.SHA256[:])
 			digests[l.Coordinates] = []file.Digest{{Algorithm: "sha256", Value: value}}
 		}
 	}

@@ -43,6 +43,24 @@ type memoryTree struct {
 	unwanted []string
 }
 
+// layeredMemory shows the layers one by one as well.
+type layeredMemory struct {
+	*memoryTree
+	layers []*memoryTree
+}
+
+func newLayeredTree(layers [][]member) *layeredMemory {
+	t := &layeredMemory{memoryTree: newTree(layers)}
+	for _, l := range layers {
+		t.layers = append(t.layers, newTree([][]member{l}))
+	}
+	return t
+}
+
+func (t *layeredMemory) WalkLayer(i int, f func(Node) error) error { return t.layers[i].Walk(f) }
+func (t *layeredMemory) OpenIn(i int, p string) (File, error)      { return t.layers[i].Open(p) }
+func (t *layeredMemory) OpenKeptIn(i int, p string) (File, error)  { return t.layers[i].OpenKept(p) }
+
 type memoryFile struct{ *bytes.Reader }
 
 func (memoryFile) Close() error { return nil }

@@ -10,7 +10,10 @@ import (
 
 	"github.com/anchore/syft/syft"
 	"github.com/anchore/syft/syft/cataloging"
+	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg"
 	syftsbom "github.com/anchore/syft/syft/sbom"
+	"github.com/anchore/syft/syft/source"
 
 	_ "modernc.org/sqlite" // the driver that reads RPM databases
 )
@@ -19,6 +22,8 @@ import (
 type Options struct {
 	// ToolVersion is nanopatch's own version, named in documents.
 	ToolVersion string
+	// CacheDir is a directory that keeps documents from run to run; empty keeps none. Nobody else may be able to write to it.
+	CacheDir string
 	// Logger hears what was found; nil is silent.
 	Logger *slog.Logger
 }
@@ -26,8 +31,9 @@ type Options struct {
 // Generator makes documents. It is safe for concurrent use; use one for all images of a process, since what the
 // license scanner needs is computed once per Generator.
 type Generator struct {
-	version string
-	logger  *slog.Logger
+	version  string
+	cacheDir string
+	logger   *slog.Logger
 
 	mu sync.Mutex
 	// licenses looks up the values of a context that has the license scanner in it; see Prepare.
@@ -36,7 +42,7 @@ type Generator struct {
 
 // New returns a Generator.
 func New(opts Options) *Generator {
-	g := &Generator{version: opts.ToolVersion, logger: opts.Logger}
+	g := &Generator{version: opts.ToolVersion, cacheDir: opts.CacheDir, logger: opts.Logger}
 	if g.version == "" {
 		g.version = "devel"
 	}
@@ -53,39 +59,79 @@ func (g *Generator) Prepare(ctx context.Context) error {
 	return err
 }
 
-// Generate catalogs the packages of an image over its tree. created becomes the document's time.
+// Generate catalogs the packages of an image over its tree: those that a container of it would see. created becomes the
+// document's time.
 func (g *Generator) Generate(ctx context.Context, img Image, tree Tree, created time.Time) (*Document, error) {
-	if len(img.Layers) == 0 {
-		return nil, errors.New("an image without layers has no packages")
+	if err := img.validate(); err != nil {
+		return nil, err
 	}
-	diffIDs := make([]string, len(img.Layers))
-	for i := range img.Layers {
-		diffIDs[i] = img.Layers[i].DiffID
-	}
-	r, err := newResolver(ctx, tree, diffIDs)
+	r, err := newResolver(ctx, tree, img.diffIDs())
 	if err != nil {
 		return nil, err
 	}
+	return g.catalog(ctx, &img, Squashed, r, created)
+}
+
+// GenerateAllLayers is Generate for all that the layers hold, packages that a layer above removed or replaced among
+// them. A package that several layers hold in the same version is listed once.
+func (g *Generator) GenerateAllLayers(ctx context.Context, img Image, tree LayeredTree, created time.Time) (*Document, error) {
+	if err := img.validate(); err != nil {
+		return nil, err
+	}
+	r, err := newLayersResolver(ctx, tree, img.diffIDs())
+	if err != nil {
+		return nil, err
+	}
+	return g.catalog(ctx, &img, AllLayers, r, created)
+}
+
+// Scope is which packages of an image a document lists.
+type Scope string
+
+// The scopes, by the names that the command line gives them.
+const (
+	Squashed  Scope = "squashed"   // what a container of the image sees
+	AllLayers Scope = "all-layers" // what any layer holds
+)
+
+// Scopes lists them all.
+func Scopes() []Scope { return []Scope{Squashed, AllLayers} }
+
+// view is what the catalogers see of an image, and what the document needs to know of it besides.
+type view interface {
+	file.Resolver
+	// node is what a location names, nil where it is nothing of the tree.
+	node(l file.Location) *entry
+	// owned finds the file that a package owns under a name, as the layer sees it that holds the package's database at l.
+	owned(l file.Location, name string) *entry
+	// err is what went wrong with the tree.
+	err() error
+}
+
+func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
 	scan, err := g.withLicenses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cataloged, err := syft.CreateSBOM(scan, newImageSource(&img, r), g.config())
+	cataloged, err := syft.CreateSBOM(scan, newImageSource(img, source.Scope(scope), v), g.config(scope))
 	if err != nil {
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
 	}
-	if err := errors.Join(ctx.Err(), r.failed.get()); err != nil {
+	if err := errors.Join(ctx.Err(), v.err()); err != nil {
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
 	}
-	d := g.document(&img, r, cataloged, created)
-	g.logger.DebugContext(ctx, "cataloged", "image", img.Ref, "paths", len(r.index.nodes), "packages", len(d.Packages))
+	d := g.document(img, v, cataloged, created)
+	if err := g.keep(ctx, img, scope, d); err != nil {
+		return nil, err
+	}
+	g.logger.DebugContext(ctx, "cataloged", "image", img.Ref, "scope", scope, "packages", len(d.Packages))
 	return d, nil
 }
 
 // config selects what the stock CLI does to an image, but for: the files that packages own (thousands of
 // relationships that say what the package database already says) and the files of the image, which have no place in a
 // list of packages. Nothing looks at the machine this runs on or at the network.
-func (g *Generator) config() *syft.CreateSBOMConfig {
+func (g *Generator) config(scope Scope) *syft.CreateSBOMConfig {
 	stock := syft.DefaultCreateSBOMConfig()
 	packages := stock.Packages
 	packages.Golang = packages.Golang.
@@ -94,18 +140,19 @@ func (g *Generator) config() *syft.CreateSBOMConfig {
 	return stock.
 		WithTool("nanopatch", g.version).
 		WithPackagesConfig(packages).
+		WithSearchConfig(stock.Search.WithScope(source.Scope(scope))).
 		WithRelationshipsConfig(cataloging.DefaultRelationshipsConfig().WithPackageFileOwnership(false)).
 		WithUnknownsConfig(cataloging.UnknownsConfig{}).
 		WithoutFiles()
 }
 
 // document makes the result out of what the catalogers found.
-func (g *Generator) document(img *Image, r *resolver, cataloged *syftsbom.SBOM, created time.Time) *Document {
+func (g *Generator) document(img *Image, v view, cataloged *syftsbom.SBOM, created time.Time) *Document {
 	cataloged.Artifacts.Unknowns = nil
-	cataloged.Artifacts.FileDigests = evidenceDigests(cataloged.Artifacts.Packages, r.index)
+	cataloged.Artifacts.FileDigests = evidenceDigests(cataloged.Artifacts.Packages, v)
 	return newDocument(Document{
 		Image: img.summary(), Layers: img.layers(), Created: created.UTC(), sbom: cataloged, tool: g.version,
-	}, r.home)
+	}, func(p pkg.Package) (int, bool) { return home(v, p) })
 }
 
 // withLicenses returns ctx with the license scanner in it.

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -83,6 +84,22 @@ func layerHistory(history []v1.History) []string {
 		}
 	}
 	return instructions
+}
+
+func (m *Image) validate() error {
+	if len(m.Layers) == 0 {
+		return errors.New("an image without layers has no packages")
+	}
+	return nil
+}
+
+// diffIDs are the layers' names in the catalogers' locations.
+func (m *Image) diffIDs() []string {
+	ids := make([]string, len(m.Layers))
+	for i := range m.Layers {
+		ids[i] = m.Layers[i].DiffID
+	}
+	return ids
 }
 
 // summary is the image in the words of package sbom.

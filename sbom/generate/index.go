@@ -43,10 +43,10 @@ func newIndex(ctx context.Context, tree Tree) (*index, error) {
 		if n.Path == "." || n.Path == "" {
 			return nil
 		}
-		if path.Clean("/"+n.Path) != "/"+n.Path {
-			return fmt.Errorf("path %q is not clean", n.Path)
+		full, err := absolute(n.Path)
+		if err != nil {
+			return err
 		}
-		full := "/" + n.Path
 		ref, err := builder.Add(file.Metadata{Path: full, Type: file.TypeFromTarType(n.Type), LinkDestination: n.Linkname})
 		if err != nil {
 			return fmt.Errorf("indexing %s: %w", full, err)
@@ -62,6 +62,14 @@ func newIndex(ctx context.Context, tree Tree) (*index, error) {
 	}
 	x.search = filetree.NewSearchContext(x.tree, paths)
 	return x, nil
+}
+
+// absolute is a node's path as the catalogers write it.
+func absolute(p string) (string, error) {
+	if path.Clean("/"+p) != "/"+p {
+		return "", fmt.Errorf("path %q is not clean", p)
+	}
+	return "/" + p, nil
 }
 
 // resolve follows every symbolic link of a path; nil says that it leads nowhere, to a directory or to the root.

@@ -22,10 +22,11 @@ type mimeTypes struct {
 	all         func() (map[string][]*entry, error)
 }
 
-func newMIMETypes(tree Tree, x *index) *mimeTypes {
+// newMIMETypes tells the types of the nodes' content; openKept is the tree's.
+func newMIMETypes(nodes []entry, openKept func(*entry) (File, error)) *mimeTypes {
 	return &mimeTypes{
-		executables: sync.OnceValues(func() (map[string][]*entry, error) { return detectAll(tree, x, looksExecutable) }),
-		all:         sync.OnceValues(func() (map[string][]*entry, error) { return detectAll(tree, x, nil) }),
+		executables: sync.OnceValues(func() (map[string][]*entry, error) { return detectAll(nodes, openKept, looksExecutable) }),
+		all:         sync.OnceValues(func() (map[string][]*entry, error) { return detectAll(nodes, openKept, nil) }),
 	}
 }
 
@@ -61,15 +62,22 @@ func (m *mimeTypes) find(types []string) ([]*entry, error) {
 }
 
 // detectAll tells the MIME types of all files at hand whose first bytes pass the filter.
-func detectAll(tree Tree, x *index, filter func(head []byte) bool) (map[string][]*entry, error) {
+func detectAll(nodes []entry, openKept func(*entry) (File, error), filter func(head []byte) bool) (map[string][]*entry, error) {
 	byType := map[string][]*entry{}
 	head := make([]byte, mimeHead)
-	for i := range x.nodes {
-		e := &x.nodes[i]
+	for i := range nodes {
+		e := &nodes[i]
 		if e.kind() != stereoscope.TypeRegular || e.Size == 0 {
 			continue
 		}
-		t, err := detect(tree, e.Path, head, filter)
+		f, err := openKept(e)
+		if errors.Is(err, ErrNotKept) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening %s: %w", e.Path, err)
+		}
+		t, err := detect(f, e.Path, head, filter)
 		if err != nil {
 			return nil, err
 		}
@@ -80,15 +88,8 @@ func detectAll(tree Tree, x *index, filter func(head []byte) bool) (map[string][
 	return byType, nil
 }
 
-// detect tells one file's MIME type; "" where the content is not at hand or does not pass the filter.
-func detect(tree Tree, p string, head []byte, filter func([]byte) bool) (string, error) {
-	f, err := tree.OpenKept(p)
-	if errors.Is(err, ErrNotKept) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("opening %s: %w", p, err)
-	}
+// detect tells one file's MIME type and closes the file; "" where the content does not pass the filter.
+func detect(f File, p string, head []byte, filter func([]byte) bool) (string, error) {
 	defer f.Close()
 	if filter != nil {
 		n, err := f.ReadAt(head[:magicSize], 0)

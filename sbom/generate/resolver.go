@@ -2,7 +2,6 @@ package generate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -22,9 +21,7 @@ type resolver struct {
 	layers []string
 }
 
-var _ file.Resolver = (*resolver)(nil)
-
-var errTooLarge = errors.New("too large to be read into memory")
+var _ view = (*resolver)(nil)
 
 func newResolver(ctx context.Context, tree Tree, layers []string) (*resolver, error) {
 	x, err := newIndex(ctx, tree)
@@ -36,7 +33,9 @@ func newResolver(ctx context.Context, tree Tree, layers []string) (*resolver, er
 			return nil, fmt.Errorf("%s is in layer %d of an image of %d layers", n.Path, n.Layer, len(layers))
 		}
 	}
-	return &resolver{tree: tree, index: x, mime: newMIMETypes(tree, x), failed: &failure{}, layers: layers}, nil
+	r := &resolver{tree: tree, index: x, failed: &failure{}, layers: layers}
+	r.mime = newMIMETypes(x.nodes, func(e *entry) (File, error) { return tree.OpenKept(e.Path) })
+	return r, nil
 }
 
 // location is the place of a node, found by the path access.
@@ -127,32 +126,8 @@ func (r *resolver) FileContentsByLocation(l file.Location) (io.ReadCloser, error
 	if e.Size == 0 {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
-	f, err := r.open(e)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// open opens a regular file that is small enough for its kind.
-func (r *resolver) open(e *entry) (File, error) {
 	f, err := r.tree.Open(e.Path)
-	if err != nil {
-		err = fmt.Errorf("opening %s: %w", e.Path, err)
-		r.failed.set(err)
-		return nil, err
-	}
-	watched := watchedFile{File: f, path: e.Path, failed: r.failed}
-	if e.Size <= maxText {
-		return watched, nil
-	}
-	var head [magicSize]byte
-	n, err := watched.ReadAt(head[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) || !mayRead(e.Path, e.Size, head[:n]) {
-		f.Close()
-		return nil, errTooLarge
-	}
-	return watched, nil
+	return r.failed.watch(e, f, err)
 }
 
 // FileMetadataByLocation describes what is at a location, a link as a link.
@@ -180,3 +155,20 @@ func (r *resolver) AllLocations(ctx context.Context) <-chan file.Location {
 	}()
 	return all
 }
+
+func (r *resolver) node(l file.Location) *entry {
+	if i, ok := r.index.byPath[l.RealPath]; ok {
+		return &r.index.nodes[i]
+	}
+	return nil
+}
+
+func (r *resolver) owned(_ file.Location, name string) *entry {
+	e, err := r.index.resolve(name)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
+func (r *resolver) err() error { return r.failed.get() }

@@ -17,7 +17,8 @@ import (
 func show(locations []file.Location, err error) []string {
 	out := []string{fmt.Sprint(err != nil)}
 	for _, l := range locations {
-		out = append(out, fmt.Sprintf("%s as %s in %s, reference to %s", l.RealPath, l.AccessPath, l.FileSystemID, l.Reference().RealPath))
+		out = append(out, fmt.Sprintf("%s as %s in %s, reference to %s %v", l.RealPath, l.AccessPath, l.FileSystemID,
+			l.Reference().RealPath, l.Annotations))
 	}
 	return out
 }
@@ -64,7 +65,9 @@ func compareResolvers(t *testing.T, theirs, ours file.Resolver) {
 			}
 			return show([]file.Location{*l}, nil)
 		}
-		same("relative "+p, one(theirs.RelativeFileByPath(file.Location{}, p)), one(ours.RelativeFileByPath(file.Location{}, p)))
+		for i := range want {
+			same("relative "+p, one(theirs.RelativeFileByPath(want[i], p)), one(ours.RelativeFileByPath(got[i], p)))
+		}
 	}
 	for _, g := range []string{
 		"**/tool", "**/bin/*", "/bin/*", "**/*.list", "/var/lib/db/one.*", "/var/lib/db/*", "/opt/data/one.*", "**/data/*.list", "**/*.so*",

@@ -39,7 +39,7 @@ func TestSameAsStockRootfs(t *testing.T) {
 			}
 			t.Logf("%d packages in %v", len(d.Packages), time.Since(start))
 			start = time.Now()
-			want := stock(t, newImage(t, layers))
+			want := stock(t, newImage(t, layers), Squashed)
 			t.Logf("stock in %v, packing and reading included", time.Since(start))
 			if diff := cmp.Diff(describeAll(want), describeAll(d.sbom)); diff != "" {
 				t.Errorf("packages (-stock +ours):\n%s", diff)

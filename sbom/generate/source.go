@@ -14,13 +14,14 @@ import (
 // catalogers that the stock CLI runs on images.
 type imageSource struct {
 	description source.Description
-	resolver    *resolver
+	scope       source.Scope
+	view        view
 }
 
 var _ source.Source = (*imageSource)(nil)
 
-func newImageSource(img *Image, r *resolver) *imageSource {
-	return &imageSource{description: describeSource(img), resolver: r}
+func newImageSource(img *Image, scope source.Scope, v view) *imageSource {
+	return &imageSource{description: describeSource(img), scope: scope, view: v}
 }
 
 // ID is the manifest's digest, as in the stock source.
@@ -29,12 +30,12 @@ func (s *imageSource) ID() artifact.ID { return artifact.ID(s.description.ID) }
 // Describe names the image.
 func (s *imageSource) Describe() source.Description { return s.description }
 
-// FileResolver gives the squashed view; a view of every layer needs a tree per layer.
+// FileResolver gives the view of the scope that the source was made for.
 func (s *imageSource) FileResolver(scope source.Scope) (file.Resolver, error) {
-	if scope != source.SquashedScope {
-		return nil, fmt.Errorf("scope %q is not supported", scope)
+	if scope != s.scope {
+		return nil, fmt.Errorf("scope %q of a view of scope %q", scope, s.scope)
 	}
-	return s.resolver, nil
+	return s.view, nil
 }
 
 // Close does nothing: the tree belongs to the caller.

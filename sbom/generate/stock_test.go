@@ -2,7 +2,6 @@ package generate
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ import (
 )
 
 // stock catalogs an image as the syft CLI does: its own source, its default configuration.
-func stock(t *testing.T, img v1.Image) *syftsbom.SBOM {
+func stock(t *testing.T, img v1.Image, scope Scope) *syftsbom.SBOM {
 	t.Helper()
 	temp := stereoscope.NewTempDirGenerator("stock")
 	dir, err := temp.NewDirectory("layers")
@@ -41,7 +40,8 @@ func stock(t *testing.T, img v1.Image) *syftsbom.SBOM {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := syft.CreateSBOM(ctx, src, syft.DefaultCreateSBOMConfig())
+	config := syft.DefaultCreateSBOMConfig()
+	s, err := syft.CreateSBOM(ctx, src, config.WithSearchConfig(config.Search.WithScope(source.Scope(scope))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func describeAll(s *syftsbom.SBOM) []string {
 func TestSameAsStock(t *testing.T) {
 	layers := fixture(t)
 	d := generateFixture(t, layers, newTree(layers))
-	want := stock(t, newImage(t, layers))
+	want := stock(t, newImage(t, layers), Squashed)
 	if diff := gocmp.Diff(describeAll(want), describeAll(d.sbom)); diff != "" {
 		t.Errorf("packages (-stock +ours):\n%s", diff)
 	}
@@ -83,6 +83,34 @@ func TestSameAsStock(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want.Artifacts.LinuxDistribution, d.sbom.Artifacts.LinuxDistribution); diff != "" {
 		t.Errorf("distribution (-stock +ours):\n%s", diff)
+	}
+}
+
+// TestAllLayersSameAsStock does the same in the scope of all layers: the version below an upgrade is there, and what a whiteout
+// hides.
+func TestAllLayersSameAsStock(t *testing.T) {
+	layers := append(fixture(t), []member{
+		{path: "srv/.wh.node_modules", content: ""},
+		{path: "opt/venv/lib/python3.11/.wh..wh..opq", content: ""},
+		{path: "opt/venv/lib/python3.11/site-packages/idna-3.7.dist-info/METADATA", content: "Metadata-Version: 2.1\nName: idna\nVersion: 3.7\n"},
+	})
+	d, err := generator().GenerateAllLayers(t.Context(), describe(t, layers), newLayeredTree(layers), created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(describeAll(stock(t, newImage(t, layers), AllLayers)), describeAll(d.sbom)); diff != "" {
+		t.Errorf("packages (-stock +ours):\n%s", diff)
+	}
+	homes := map[string]int{}
+	for _, p := range d.Packages {
+		homes[p.Name+" "+p.Version] = p.Layer.Index
+	}
+	for name, layer := range map[string]int{
+		"libssl3 3.0.11-1~deb12u2": 0, "libssl3 3.0.13-1~deb12u1": 1, "zlib1g 1:1.2.13.dfsg-1": 0, "lodash 4.17.21": 2, "requests 2.31.0": 2, "idna 3.7": 3,
+	} {
+		if got, ok := homes[name]; !ok || got != layer {
+			t.Errorf("%s is in layer %d (listed: %t), want %d", name, got, ok, layer)
+		}
 	}
 }
 
@@ -120,14 +148,28 @@ func TestResolverSameAsStock(t *testing.T) {
 	if err := read.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := stereoscopesource.New(read, stereoscopesource.ImageConfig{}).FileResolver("squashed")
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := stereoscopesource.New(read, stereoscopesource.ImageConfig{})
 	described := describe(t, layers)
-	ours, err := newResolver(context.Background(), newTree(layers), []string{described.Layers[0].DiffID, described.Layers[1].DiffID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	compareResolvers(t, theirs, ours)
+	t.Run("squashed", func(t *testing.T) {
+		theirs, err := src.FileResolver(source.SquashedScope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := newResolver(t.Context(), newTree(layers), described.diffIDs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareResolvers(t, theirs, ours)
+	})
+	t.Run("all layers", func(t *testing.T) {
+		theirs, err := src.FileResolver(source.AllLayersScope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := newLayersResolver(t.Context(), newLayeredTree(layers), described.diffIDs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareResolvers(t, theirs, ours)
+	})
 }

@@ -23,6 +23,18 @@ type Tree interface {
 	OpenKept(path string) (File, error)
 }
 
+// LayeredTree is a Tree that also shows each layer by itself, which is what the scope of all layers is made of.
+type LayeredTree interface {
+	Tree
+	// WalkLayer calls f for every entry of a layer's archive, each path once, whiteouts among them under their names there
+	// (OCI image spec, layer.md). A hard link to a file of the same archive is shown as that file.
+	WalkLayer(layer int, f func(Node) error) error
+	// OpenIn opens the content of the regular file at a path that WalkLayer named.
+	OpenIn(layer int, path string) (File, error)
+	// OpenKeptIn is OpenIn, but returns ErrNotKept where the content would have to be fetched first.
+	OpenKeptIn(layer int, path string) (File, error)
+}
+
 // File is an opened regular file.
 type File interface {
 	io.Reader

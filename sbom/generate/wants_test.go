@@ -88,7 +88,7 @@ func TestCatalogerGlobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := syft.CreateSBOM(ctx, q, generator().config()); err != nil {
+	if _, err := syft.CreateSBOM(ctx, q, generator().config(Squashed)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(keys(q.paths), slices.Sorted(slices.Values(catalogerGlobs))); diff != "" {

@@ -55,7 +55,7 @@ func (g *globalOptions) diff(ctx context.Context, older, newer string) error {
 func (g *globalOptions) anyDocument(ctx context.Context, s *pipeline.Session, name string) (*generate.Document, error) {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
-		return g.imageDocument(ctx, s, name)
+		return g.imageDocument(ctx, s, name, generate.Squashed)
 	}
 	f, err := os.Open(name)
 	if err != nil {

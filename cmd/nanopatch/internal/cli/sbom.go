@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,21 +14,30 @@ import (
 )
 
 func newSBOMCmd(g *globalOptions) *cobra.Command {
-	return &cobra.Command{
+	scope := string(generate.Squashed)
+	cmd := &cobra.Command{
 		Use:   "sbom IMAGE",
 		Short: "Make the SBOM of an image, every package with the layer it lives in",
 		Long: `Make the SBOM of an image, every package with the layer it lives in. The same image gives
 the same document, byte for byte. Of an index, choose one platform.
 
+--scope squashed lists what a container of the image sees; all-layers lists what any layer holds, packages that a
+layer above removed or replaced among them.
+
 ` + ExitHelp,
 		Example: `  nanopatch sbom registry.example/base:12
   nanopatch sbom oci:image:latest -o spdx-json=sbom.spdx.json -o table`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, a []string) error { return g.sbom(cmd.Context(), a[0]) },
+		RunE: func(cmd *cobra.Command, a []string) error { return g.sbom(cmd.Context(), a[0], generate.Scope(scope)) },
 	}
+	cmd.Flags().StringVar(&scope, "scope", scope, "what to list: squashed or all-layers")
+	return cmd
 }
 
-func (g *globalOptions) sbom(ctx context.Context, source string) error {
+func (g *globalOptions) sbom(ctx context.Context, source string, scope generate.Scope) error {
+	if !slices.Contains(generate.Scopes(), scope) {
+		return usagef("--scope %s: it is squashed or all-layers", scope)
+	}
 	formats := []string{"table", "json", "markdown"}
 	for _, f := range generate.Formats() {
 		formats = append(formats, string(f))
@@ -38,7 +48,7 @@ func (g *globalOptions) sbom(ctx context.Context, source string) error {
 	}
 	var doc *generate.Document
 	err = g.during(func(s *pipeline.Session) error {
-		doc, err = g.imageDocument(ctx, s, source)
+		doc, err = g.imageDocument(ctx, s, source, scope)
 		return err
 	})
 	if err != nil {
@@ -48,12 +58,14 @@ func (g *globalOptions) sbom(ctx context.Context, source string) error {
 }
 
 // imageDocument makes the SBOM of the one image that a name and --platform choose.
-func (g *globalOptions) imageDocument(ctx context.Context, s *pipeline.Session, source string) (*generate.Document, error) {
+func (g *globalOptions) imageDocument(
+	ctx context.Context, s *pipeline.Session, source string, scope generate.Scope,
+) (*generate.Document, error) {
 	img, err := g.oneImage(ctx, s, source)
 	if err != nil {
 		return nil, err
 	}
-	return s.Document(ctx, source, img.Image)
+	return s.Document(ctx, source, img.Image, scope)
 }
 
 // oneImage opens the one image that a name and --platform choose.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -17,23 +18,44 @@ import (
 // document catalogs an image over its merged layers. Its time is the image's own, so that the same image has the same
 // document on any day.
 func (s *Session) document(ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack) (*generate.Document, error) {
-	described, err := generate.Describe(ref, img)
+	described, created, err := describe(ref, img)
 	if err != nil {
 		return nil, err
 	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, fmt.Errorf("reading the config of %s: %w", ref, err)
+	if doc := s.documents.Cached(ctx, described, generate.Squashed, created); doc != nil {
+		return doc, nil
 	}
-	doc, err := s.documents.Generate(ctx, described, tree{stack.Top()}, config.Created.Time)
+	doc, err := s.documents.Generate(ctx, described, tree{stack.Top()}, created)
 	if err != nil {
 		return nil, fmt.Errorf("making the SBOM of %s: %w", ref, err)
 	}
 	return doc, nil
 }
 
-// Document opens one platform's image and catalogs it.
-func (s *Session) Document(ctx context.Context, ref string, img v1.Image) (*generate.Document, error) {
+// describe is generate.Describe with the image's own time.
+func describe(ref string, img v1.Image) (generate.Image, time.Time, error) {
+	described, err := generate.Describe(ref, img)
+	if err != nil {
+		return generate.Image{}, time.Time{}, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return generate.Image{}, time.Time{}, fmt.Errorf("reading the config of %s: %w", ref, err)
+	}
+	return described, config.Created.Time, nil
+}
+
+// Document opens one platform's image and catalogs it, in either scope. No layer is
+// read where an earlier run made the document.
+func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope generate.Scope) (*generate.Document, error) {
+	described, created, err := describe(ref, img)
+	if err != nil {
+		return nil, err
+	}
+	if doc := s.documents.Cached(ctx, described, scope, created); doc != nil {
+		s.stage("sbom")(count(len(doc.Packages), "package") + ", cached")
+		return doc, nil
+	}
 	done := s.stage("index")
 	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
 	if err != nil {
@@ -41,9 +63,14 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image) (*gene
 	}
 	done(count(stack.Len(), "layer"))
 	done = s.stage("sbom")
-	doc, err := s.document(ctx, ref, img, stack)
+	var doc *generate.Document
+	if scope == generate.AllLayers {
+		doc, err = s.documents.GenerateAllLayers(ctx, described, layers{tree{stack.Top()}, stack}, created)
+	} else {
+		doc, err = s.documents.Generate(ctx, described, tree{stack.Top()}, created)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making the SBOM of %s: %w", ref, err)
 	}
 	done(count(len(doc.Packages), "package"))
 	return doc, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -94,7 +95,11 @@ func Open(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.documents = generate.New(generate.Options{ToolVersion: cfg.Version, Logger: cfg.Logger})
+	documents := filepath.Join(cfg.CacheDir, "sboms")
+	if err := errors.Join(os.MkdirAll(documents, 0o700), layer.CheckPrivate(documents)); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the cache of SBOMs: %w", err), s.layers.Close())
+	}
+	s.documents = generate.New(generate.Options{ToolVersion: cfg.Version, CacheDir: documents, Logger: cfg.Logger})
 	return s, nil
 }
 

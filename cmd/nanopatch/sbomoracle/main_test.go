@@ -1,0 +1,57 @@
+//go:build e2e
+
+package sbomoracle
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+)
+
+// asProgram makes the test binary behave as nanopatch.
+const asProgram = "NANOPATCH_SBOMORACLE_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := cli.Main(ctx, os.Args[1:], cli.System())
+	stop()
+	os.Exit(code)
+}
+
+// run runs a tool and returns what it printed and how long it took.
+func run(t *testing.T, dir string, env []string, name string, args ...string) ([]byte, time.Duration) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	start := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(start)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, problems.String())
+	}
+	return out, took
+}
+
+// nanopatch runs the program with a cache of its own.
+func nanopatch(t *testing.T, cache string, args ...string) ([]byte, time.Duration) {
+	t.Helper()
+	return run(t, "", []string{asProgram + "=1"}, os.Args[0], append([]string{"--cache-dir", cache, "-q"}, args...)...)
+}
+
+// syft runs the stock command.
+func syft(t *testing.T, args ...string) ([]byte, time.Duration) {
+	t.Helper()
+	return run(t, "", []string{"SYFT_CHECK_FOR_APP_UPDATE=false"}, "syft", append([]string{"scan", "-q"}, args...)...)
+}

@@ -1,0 +1,128 @@
+package generate
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// cacheVersion changes when the same image gives another document although no library changed.
+const cacheVersion = "1"
+
+// cacheKey names a document by everything that it depends on but the name of the image: the image's content and
+// configuration, the time, the scope, and the versions of what made it.
+func (g *Generator) cacheKey(img *Image, scope Scope, created time.Time) string {
+	h := sha256.New()
+	for _, part := range []string{
+		cacheVersion, g.version, syftVersion(), WantsID(), string(scope), created.UTC().Format(time.RFC3339Nano),
+		digest(img.Digest), digest(img.ConfigDigest), string(img.Manifest), string(img.Config),
+	} {
+		fmt.Fprintf(h, "%d %s\n", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (g *Generator) cacheFile(img *Image, scope Scope, created time.Time) string {
+	return filepath.Join(g.cacheDir, g.cacheKey(img, scope, created)+".json")
+}
+
+// Cached returns the document of an image that an earlier run made, nil where there is none. It needs no layer. Scope and
+// time are those that the document was made with.
+func (g *Generator) Cached(ctx context.Context, img Image, scope Scope, created time.Time) *Document {
+	if g.cacheDir == "" || img.validate() != nil {
+		return nil
+	}
+	d, err := g.readCached(&img, g.cacheFile(&img, scope, created))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		g.logger.WarnContext(ctx, "a cached SBOM cannot be used and is made anew", "image", img.Ref, "error", err)
+	}
+	if err != nil {
+		return nil
+	}
+	g.logger.DebugContext(ctx, "the SBOM is cached", "image", img.Ref, "packages", len(d.Packages))
+	return d
+}
+
+// readCached reads a file that keep wrote: a line with the digest of the rest, and the document in syft's format.
+func (g *Generator) readCached(img *Image, file string) (*Document, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxDocument {
+		return nil, fmt.Errorf("%s is larger than %d MiB", file, maxDocument>>20)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	sum, content, _ := bytes.Cut(data, []byte("\n"))
+	if digest := sha256.Sum256(content); string(sum) != hex.EncodeToString(digest[:]) {
+		return nil, fmt.Errorf("%s is damaged", file)
+	}
+	d, err := Read(bytes.NewReader(content), img.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return g.named(d, img), nil
+}
+
+// named is a document under the name that its image has this time.
+func (g *Generator) named(d *Document, img *Image) *Document {
+	d.Image, d.tool = img.summary(), g.version
+	d.sbom.Source = describeSource(img)
+	return d
+}
+
+// keep writes a document into the cache. One that would come back different in any format is not kept: syft's format, which the
+// cache has, is read back by syft's own decoder, and this is what shows that nothing is lost on the way.
+func (g *Generator) keep(ctx context.Context, img *Image, scope Scope, d *Document) error {
+	if g.cacheDir == "" {
+		return nil
+	}
+	var content bytes.Buffer
+	if err := d.Encode(&content, Syft); err != nil {
+		return err
+	}
+	back, err := Read(bytes.NewReader(content.Bytes()), img.Ref)
+	if err != nil {
+		return fmt.Errorf("reading back the SBOM of %s: %w", img.Ref, err)
+	}
+	same, err := sameEverywhere(d, g.named(back, img))
+	if err != nil {
+		return err
+	}
+	if same != "" {
+		g.logger.WarnContext(ctx, "the SBOM does not survive being read back and is not cached", "image", img.Ref, "format", same)
+		return nil
+	}
+	digest := sha256.Sum256(content.Bytes())
+	file := append([]byte(hex.EncodeToString(digest[:])+"\n"), content.Bytes()...)
+	if err := renameio.WriteFile(g.cacheFile(img, scope, d.Created), file, 0o600); err != nil {
+		return fmt.Errorf("caching the SBOM of %s: %w", img.Ref, err)
+	}
+	return nil
+}
+
+// sameEverywhere names a format in which two documents differ, "" where there is none.
+func sameEverywhere(a, b *Document) (Format, error) {
+	for _, f := range Formats() {
+		var first, second bytes.Buffer
+		if err := errors.Join(a.Encode(&first, f), b.Encode(&second, f)); err != nil {
+			return "", err
+		}
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+			return f, nil
+		}
+	}
+	return "", nil
+}
