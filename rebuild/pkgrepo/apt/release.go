@@ -184,12 +184,20 @@ func (r *releaseFile) supports(arch string) bool {
 	return len(r.architectures) == 0 || slices.Contains(r.architectures, arch)
 }
 
+// What Ubuntu's Release files have as their Origin: its own archive, and those of Pro's Expanded Security Maintenance, whose
+// suites are named "jammy-infra-security" and "jammy-apps-updates" (as in unattended-upgrades' list of allowed origins).
+const (
+	ubuntuOrigin  = "Ubuntu"
+	esmOrigin     = "UbuntuESM"
+	esmAppsOrigin = "UbuntuESMApps"
+)
+
 // security tells whether the suite is a distribution's own security pocket.
 func (r *releaseFile) security() bool {
 	switch r.origin {
 	case "Debian":
 		return r.label == "Debian-Security"
-	case "Ubuntu":
+	case ubuntuOrigin, esmOrigin, esmAppsOrigin:
 		return strings.HasSuffix(r.suite, "-security")
 	}
 	return false
@@ -197,12 +205,12 @@ func (r *releaseFile) security() bool {
 
 // frozen tells whether the suite is a pocket of the given release that only gets fixes: the release itself,
 // its updates and its security pocket, not proposed updates or backports. Debian gives every pocket a
-// codename of its own, Ubuntu tells them apart by suite.
+// codename of its own, Ubuntu tells them apart by suite. Ubuntu's Expanded Security Maintenance is of the release as well.
 func (r *releaseFile) frozen(d Distro) bool {
 	if d.Codename == "" || d.Development {
 		return false
 	}
-	pocket := ""
+	pocket, release := "", d.Codename
 	switch {
 	case d.ID == "debian" && r.origin == "Debian":
 		// Before it is stable, the release lives in testing under the same codename.
@@ -212,8 +220,12 @@ func (r *releaseFile) frozen(d Distro) bool {
 			}
 		}
 		pocket = r.codename
-	case d.ID == "ubuntu" && r.origin == "Ubuntu":
+	case d.ID == "ubuntu" && r.origin == ubuntuOrigin:
 		pocket = r.suite
+	case d.ID == "ubuntu" && r.origin == esmOrigin:
+		pocket, release = r.suite, d.Codename+"-infra"
+	case d.ID == "ubuntu" && r.origin == esmAppsOrigin:
+		pocket, release = r.suite, d.Codename+"-apps"
 	}
-	return pocket == d.Codename || pocket == d.Codename+"-updates" || pocket == d.Codename+"-security"
+	return pocket == release || pocket == release+"-updates" || pocket == release+"-security"
 }
