@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,7 +19,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nanopatch/nanopatch/testdata/fixture"
@@ -32,8 +38,12 @@ func TestMain(m *testing.M) {
 //	$REGISTRY       a registry with the referrers API, which holds the first as $REGISTRY/base:old
 //	$REPO $SECURITY $KEYRING   the twin's repositories and their key
 //	$PRIVATE $PRIVATE-security the same repositories on a server that wants the login "ada" with the password "s3cret"
+//	$VENDOR         the first of them on a server
 //
-// and the command `exits CODE nanopatch …`, which checks the exit code.
+// and the commands
+//
+//	exits CODE nanopatch …   check the exit code
+//	layer TAG DIR            make oci:image:TAG of the twin and a layer of the files in DIR, in which %VENDOR% means $VENDOR
 func TestScripts(t *testing.T) {
 	twin, err := fixture.NewTwin(t.Context(), t.TempDir(), fixture.TwinOptions{Archs: []string{"amd64", "arm64"}})
 	if err != nil {
@@ -58,7 +68,10 @@ func TestAlpineScripts(t *testing.T) {
 func runScripts(t *testing.T, twin *fixture.Twin, p testscript.Params) {
 	t.Helper()
 	p.Setup = func(env *testscript.Env) error { return setUp(env, twin) }
-	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"exits": exits}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits,
+		"layer": func(ts *testscript.TestScript, neg bool, args []string) { addLayer(ts, neg, args, twin) },
+	}
 	testscript.Run(t, p)
 }
 
@@ -81,6 +94,9 @@ func setUp(env *testscript.Env, twin *fixture.Twin) error {
 	env.Setenv("KEYRING", twin.Keyring)
 	private := httptest.NewServer(guard(http.FileServer(http.Dir(filepath.Dir(twin.Repository)))))
 	env.Defer(private.Close)
+	vendor := httptest.NewServer(http.FileServer(http.Dir(twin.Repository)))
+	env.Defer(vendor.Close)
+	env.Setenv("VENDOR", vendor.URL)
 	env.Setenv("PRIVATE", private.URL+"/"+filepath.Base(twin.Repository))
 	env.Setenv("COSIGN_PASSWORD", "script password")
 	env.Setenv("NANOPATCH_CACHE_DIR", filepath.Join(env.WorkDir, ".cache"))
@@ -124,4 +140,40 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// addLayer puts a directory's files upon the twin's image.
+func addLayer(ts *testscript.TestScript, neg bool, args []string, twin *fixture.Twin) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: layer TAG DIR")
+	}
+	dir := ts.MkAbs(args[1])
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	ts.Check(filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		data = bytes.ReplaceAll(data, []byte("%VENDOR%"), []byte(ts.Getenv("VENDOR")))
+		name, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		h := &tar.Header{Name: filepath.ToSlash(name), Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data))}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	}))
+	ts.Check(w.Close())
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	ts.Check(err)
+	img, err := mutate.AppendLayers(twin.Images[0], l)
+	ts.Check(err)
+	ts.Check(fixture.WriteLayout(ts.MkAbs("image"), args[0], img))
 }
