@@ -31,6 +31,7 @@ require (
 	github.com/moby/moby/client v0.6.2
 	github.com/openvex/go-vex v0.2.9
 	github.com/rogpeppe/go-internal v1.15.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/secure-systems-lab/go-securesystemslib v0.11.1
 	github.com/sigstore/cosign/v2 v2.6.5
 	github.com/sigstore/protobuf-specs v0.5.2

@@ -1,10 +1,13 @@
 package generate
 
 import (
+	_ "embed" // the list of licenses
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/CycloneDX/cyclonedx-go"
 	"github.com/anchore/syft/syft/format/common/cyclonedxhelpers"
@@ -49,6 +52,9 @@ func (d *Document) cycloneDX() (*cyclonedx.BOM, error) {
 			addLayer(&(*bom.Components)[i], l)
 		}
 	}
+	for i := range *bom.Components {
+		nameLicenses((*bom.Components)[i].Licenses)
+	}
 	bom.SerialNumber = ""
 	serial, err := contentID(bom)
 	if err != nil {
@@ -62,6 +68,9 @@ func addLayer(c *cyclonedx.Component, l *sbom.Layer) {
 	c.Properties = addProperty(c.Properties, layerMark+":index", strconv.Itoa(l.Index))
 	c.Properties = addProperty(c.Properties, layerMark+":digest", l.Digest)
 	c.Properties = addProperty(c.Properties, layerMark+":diffId", l.DiffID)
+	if l.CreatedBy != "" {
+		c.Properties = addProperty(c.Properties, layerMark+":createdBy", shorten(l.CreatedBy))
+	}
 }
 
 func addProperty(properties *[]cyclonedx.Property, name, value string) *[]cyclonedx.Property {
@@ -71,4 +80,29 @@ func addProperty(properties *[]cyclonedx.Property, name, value string) *[]cyclon
 	}
 	all = append(all[:len(all):len(all)], cyclonedx.Property{Name: name, Value: value})
 	return &all
+}
+
+//go:embed cyclonedxlicenses.txt
+var licenseList string
+
+// schemaLicenses are the ids that CycloneDX's schema knows, each on a line of the list.
+var schemaLicenses = sync.OnceValue(func() map[string]bool {
+	known := map[string]bool{}
+	for id := range strings.Lines(licenseList) {
+		known[strings.TrimSpace(id)] = true
+	}
+	return known
+})
+
+// nameLicenses gives licenses by name whose ids are younger than the schema: CycloneDX closes the list of ids with each release
+// of its schema, SPDX goes on adding to it, and a document with an id that is not in the list is not valid.
+func nameLicenses(licenses *cyclonedx.Licenses) {
+	if licenses == nil {
+		return
+	}
+	for i := range *licenses {
+		if l := (*licenses)[i].License; l != nil && l.ID != "" && !schemaLicenses()[l.ID] {
+			l.Name, l.ID = l.ID, ""
+		}
+	}
 }

@@ -68,7 +68,8 @@ func TestSPDX(t *testing.T) {
 	}
 	for _, p := range doc.Packages {
 		if p.Name == "libssl3" {
-			want := layerMark + ` {"index":1,"digest":"` + d.Layers[1].Digest + `","diffId":"` + d.Layers[1].DiffID + `"}`
+			want := layerMark + ` {"index":1,"digest":"` + d.Layers[1].Digest + `","diffId":"` + d.Layers[1].DiffID +
+				`","createdBy":"RUN step 1"}`
 			if len(p.Annotations) != 1 || p.Annotations[0].Comment != want || p.Annotations[0].AnnotationDate != "2024-05-06T07:08:09Z" {
 				t.Errorf("libssl3 has the annotations %+v, want %s", p.Annotations, want)
 			}
@@ -121,6 +122,7 @@ func TestCycloneDX(t *testing.T) {
 		}
 		for _, want := range []property{
 			{layerMark + ":index", "1"}, {layerMark + ":digest", d.Layers[1].Digest}, {layerMark + ":diffId", d.Layers[1].DiffID},
+			{layerMark + ":createdBy", "RUN step 1"},
 		} {
 			if !slices.Contains(c.Properties, want) {
 				t.Errorf("libssl3 lacks the property %+v", want)

@@ -3,6 +3,7 @@ package generate
 import (
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/nanopatch/nanopatch/sbom"
 )
@@ -20,12 +21,17 @@ type imageMarks struct {
 	Layers []sbom.Layer `json:"layers"`
 }
 
-// layerMarks is the value of layerMark; the rest of the layer is found by its index in imageMarks.
+// layerMarks is the value of layerMark. An instruction may have any length and stands at every package: the whole of it is
+// found in imageMarks, by the layer's index.
 type layerMarks struct {
-	Index  int    `json:"index"`
-	Digest string `json:"digest"`
-	DiffID string `json:"diffId"`
+	Index     int    `json:"index"`
+	Digest    string `json:"digest"`
+	DiffID    string `json:"diffId"`
+	CreatedBy string `json:"createdBy,omitempty"`
 }
+
+// maxInstruction bounds, in bytes, what a package's mark says of an instruction.
+const maxInstruction = 256
 
 // syftMarks is what syft's format has room for: the descriptor's configuration.
 type syftMarks struct {
@@ -48,5 +54,17 @@ func markJSON(value any) (string, error) {
 }
 
 func markOf(l *sbom.Layer) layerMarks {
-	return layerMarks{Index: l.Index, Digest: l.Digest, DiffID: l.DiffID}
+	return layerMarks{Index: l.Index, Digest: l.Digest, DiffID: l.DiffID, CreatedBy: shorten(l.CreatedBy)}
+}
+
+// shorten cuts an instruction between two of its characters.
+func shorten(instruction string) string {
+	if len(instruction) <= maxInstruction {
+		return instruction
+	}
+	end := maxInstruction
+	for end > 0 && !utf8.RuneStart(instruction[end]) {
+		end--
+	}
+	return instruction[:end] + "…"
 }
