@@ -12,17 +12,21 @@ import (
 
 // TestBitIdentical rebuilds twice, the second time as another user with one processor, an empty cache, another time zone
 // and umask, and a clock that is a year ahead: the lockfile pins what the first run chose, and the digests are the same.
-func TestBitIdentical(t *testing.T) {
+func TestBitIdentical(t *testing.T) { eachBase(t, checkIdentical) }
+
+func checkIdentical(t *testing.T, b base) {
+	t.Helper()
 	host := referrersRegistry(t)
-	push(t, host+"/base:old", debian)
+	push(t, host+"/base:old", b.image)
 	lock := filepath.Join(t.TempDir(), "nanopatch.lock")
-	first := decode[result](t, nanopatch(t, "rebuild", host+"/base:old", "-t", host+"/base:first", "--no-sign", "--lock", lock, "-o", "json").must(t, 0))
+	args := append([]string{"rebuild", host + "/base:old", "-t", host + "/base:first", "--no-sign", "--lock", lock, "-o", "json"}, b.from...)
+	first := decode[result](t, nanopatch(t, args...).must(t, 0))
 
 	theirs := nobodysDir(t)
 	copied := filepath.Join(theirs, "nanopatch.lock")
-	b, err := os.ReadFile(lock)
+	text, err := os.ReadFile(lock)
 	if err == nil {
-		err = os.WriteFile(copied, b, 0o644)
+		err = os.WriteFile(copied, text, 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,14 @@ const (
 	clockAhead = "NANOPATCH_E2E_CLOCK_AHEAD"
 )
 
-// debian is the image that all tests start from, built once.
+// debian is the image that most tests start from, built once.
 var debian v1.Image
+
+// suiteDir is a directory for as long as the tests run; suiteEnd is called when they have.
+var (
+	suiteDir string
+	suiteEnd []func()
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
@@ -66,6 +72,12 @@ func suite(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	suiteDir = dir
+	defer func() {
+		for _, end := range suiteEnd {
+			end()
+		}
+	}()
 	if debian, err = fixture.Debian(context.Background(), dir, fixture.DebianOptions{}); err != nil {
 		fmt.Fprintln(os.Stderr, "building the Debian image:", err)
 		return 1

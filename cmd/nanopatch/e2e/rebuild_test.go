@@ -41,21 +41,26 @@ type update struct{ Name, Type, Arch, From, To string }
 func TestRebuild(t *testing.T) {
 	for kind, start := range map[string]func(*testing.T) string{"docker-registry": debianRegistry, "referrers": referrersRegistry} {
 		t.Run(kind, func(t *testing.T) {
-			host := start(t)
-			source, dest := host+"/base:old", host+"/base:new"
-			push(t, source, debian)
-			private, public := keys(t)
-			r := decode[result](t, nanopatch(t, "rebuild", source, "-t", dest, "--key", private, "-o", "json").must(t, 0))
-			checkLayers(t, r, source, dest)
-			checkDiff(t, r)
-			nanopatch(t, "verify", dest, "--key", public).must(t, 0)
-			stockVerifies(t, dest, public)
-			tampered(t, host, dest, public)
-			again := decode[result](t, nanopatch(t, "rebuild", source, "-t", dest, "--key", private, "-o", "json").must(t, 0))
-			if again.Image.Digest != r.Image.Digest {
-				t.Errorf("a second run made %s, the first %s", again.Image.Digest, r.Image.Digest)
-			}
+			eachBase(t, func(t *testing.T, b base) { checkRebuild(t, start(t), b) })
 		})
+	}
+}
+
+func checkRebuild(t *testing.T, host string, b base) {
+	t.Helper()
+	source, dest := host+"/base:old", host+"/base:new"
+	push(t, source, b.image)
+	private, public := keys(t)
+	args := append([]string{"rebuild", source, "-t", dest, "--key", private, "-o", "json"}, b.from...)
+	r := decode[result](t, nanopatch(t, args...).must(t, 0))
+	checkLayers(t, r, source, dest)
+	checkDiff(t, r, b.kind)
+	nanopatch(t, "verify", dest, "--key", public).must(t, 0)
+	stockVerifies(t, dest, public)
+	tampered(t, host, dest, public)
+	again := decode[result](t, nanopatch(t, args...).must(t, 0))
+	if again.Image.Digest != r.Image.Digest {
+		t.Errorf("a second run made %s, the first %s", again.Image.Digest, r.Image.Digest)
 	}
 }
 
@@ -87,7 +92,7 @@ func checkLayers(t *testing.T, r result, source, dest string) {
 }
 
 // checkDiff: every planned update is in the SBOM diff, once, and nothing was added or removed.
-func checkDiff(t *testing.T, r result) {
+func checkDiff(t *testing.T, r result, kind string) {
 	t.Helper()
 	p := r.Platforms[0]
 	if len(p.Updates) == 0 {
@@ -95,7 +100,7 @@ func checkDiff(t *testing.T, r result) {
 	}
 	seen := map[string]int{}
 	for _, c := range p.Diff.Changed {
-		if c.Type == "deb" {
+		if c.Type == kind {
 			seen[c.Name+" "+c.From+" "+c.To]++
 		}
 	}
