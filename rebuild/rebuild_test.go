@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,6 +178,37 @@ func checkApply(t *testing.T, name string, twin *fixture.Twin) {
 	}
 	if unchanged, err := again.Apply(t.Context()); err != nil || unchanged.Image != applied.Image {
 		t.Errorf("an empty plan made another image (%v)", err)
+	}
+}
+
+// TestSecDB: what Alpine's own database says of the updates is in the plan, under the database's name.
+func TestSecDB(t *testing.T) {
+	twin, err := fixture.NewAlpineTwin(t.Context(), t.TempDir(), fixture.TwinOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "main.json")
+	const database = `{"distroversion": "v3.23", "reponame": "main", "apkurl": "", "packages": [
+		{"pkg": {"name": "np-openssl", "secfixes": {"3.1.4-r6": ["CVE-2026-2001"], "3.1.6-r0": ["CVE-2026-2002"], "3.1.7-r0": ["CVE-2026-2003"]}}},
+		{"pkg": {"name": "np-perl", "secfixes": {"0": ["CVE-2026-2004"]}}}]}`
+	if err := os.WriteFile(file, []byte(database), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts := options(t, twin)
+	plain, err := planTwin(t, twin, opts).Plan.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Advisories = []string{file}
+	p := planTwin(t, twin, opts).Plan
+	if digest, err := p.Digest(); err != nil || digest != plain {
+		t.Errorf("the plan's digest is %s with advisories, %s without (%v)", digest, plain, err)
+	}
+	for _, u := range p.Updates {
+		want, ok := map[string]string{"np-openssl": "CVE-2026-2001 CVE-2026-2002", "np-perl": ""}[u.Name]
+		if got := strings.Join(u.CVEs, " "); got != want || ok != (len(u.Advisories) == 1 && u.Advisories[0].Name == "main.json") {
+			t.Errorf("%s: got %q out of %+v, want %q", u.Name, got, u.Advisories, want)
+		}
 	}
 }
 

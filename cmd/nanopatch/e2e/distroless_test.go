@@ -33,7 +33,7 @@ func TestDistroless(t *testing.T) {
 		t.Error("nothing says whose keys were used")
 	}
 	r := decode[result](t, ran)
-	checkDiff(t, r)
+	checkDiff(t, r, "deb")
 	p := r.Platforms[0]
 	for _, h := range p.Held {
 		t.Logf("held: %s %s → %s: %s: %s", h.Name, h.From, h.Candidate, h.Reason, h.Detail)

@@ -4,9 +4,8 @@
 //
 // # Adding a package manager
 //
-// Make a package below rebuild/ecosystem that implements ecosystem.Ecosystem, and one below rebuild/pkgrepo for its repositories (see
-// pkgrepo/pkgrepotest). In its tests make a tree with a few packages installed, open the package file of a newer version of one of
-// them, and call Run. Then one line in rebuild/backend.go brings both to the command line.
+// The doc.go of package ecosystem tells all of it. For this suite make a tree with a few packages installed, open the package file of
+// a newer version of one or more of them, and call Run.
 //
 // # Why this way
 //

@@ -158,7 +158,8 @@ func tamper(data []byte) map[string][]byte {
 		return b
 	}
 	return map[string][]byte{
-		"empty": {}, "cut short": data[:len(data)-1], "cut in half": data[:len(data)/2], "longer": append(bytes.Clone(data), '\n', 'x'),
+		// More than a line's end, without which a signed text is the same.
+		"empty": {}, "cut short": data[:len(data)-2], "cut in half": data[:len(data)/2], "longer": append(bytes.Clone(data), '\n', 'x'),
 		"changed at the end": flipped(len(data) - 12), "changed in the middle": flipped(len(data) / 2),
 	}
 }
