@@ -84,7 +84,7 @@ func hold(t *testing.T, r *recipe, row *row) {
 
 	// The trees are read before anything else runs in them.
 	our, apt := take(t, ours.root), take(t, apts.root)
-	checkBytecode(t, ours.root, our)
+	checkBytecode(t, ours.root, our, a.source)
 	timed := shipped(t, apts.root, apt, updatedNames(p))
 	c := compare(our, apt, timed, a)
 	row.equal, row.allowed, row.differing = c.equal, c.allowed, len(c.differing)

@@ -288,11 +288,10 @@ func showStatus(p *script.Process, specs []string) (int, error) {
 	})
 }
 
+// listFiles answers for packages of the run, too: before any of them is configured the database has the old lists of all,
+// then the new ones, and in both states dpkg may be when it runs the script.
 func listFiles(p *script.Process, specs []string) (int, error) {
 	return eachPackage(p, specs, func(r *record) error {
-		if of(p).Moving[r.name] && r.name != of(p).Package {
-			return p.Unknownf("asks for the files of %s, which is being upgraded", r.name)
-		}
 		list, err := r.list(p)
 		if err != nil {
 			return err

@@ -163,7 +163,7 @@ func (ed *sedRun) reset() {
 	ed.hold, ed.quit, ed.after = "", false, nil
 }
 
-// run edits lines. A last line without a newline stays so.
+// run edits lines. A last line without a newline stays so, unless something is appended to it.
 func (ed *sedRun) run(input []string, newline bool) (string, error) {
 	ed.input, ed.newline = input, newline
 	for ed.next = 0; ed.next < len(ed.input) && !ed.quit; {
@@ -182,7 +182,7 @@ func (ed *sedRun) run(input []string, newline bool) (string, error) {
 		ed.flush()
 	}
 	out := ed.out.String()
-	if !newline {
+	if !ed.newline {
 		out = strings.TrimSuffix(out, "\n")
 	}
 	return out, ed.p.Spend(len(out))
@@ -308,7 +308,10 @@ func (ed *sedRun) apply(c *sedCommand) (bool, error) {
 	case 'h', 'H', 'g', 'G', 'x':
 		ed.exchange(c.name)
 	case 'a':
-		ed.after = append(ed.after, c.text)
+		if c.text != "" {
+			ed.after = append(ed.after, c.text)
+		}
+		ed.newline = ed.newline || ed.next == len(ed.input)
 	case 'i':
 		ed.print(c.text)
 	case 'c':

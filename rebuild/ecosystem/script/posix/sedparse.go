@@ -313,6 +313,10 @@ func (s *sedParser) transliteration(c *sedCommand) error {
 // text reads that of a, i and c: the next line after a backslash, or the rest of this one as GNU sed allows.
 func (s *sedParser) text(c *sedCommand) error {
 	s.skip(" \t")
+	if s.in == `\` && c.name == 'a' {
+		s.in = ""
+		return nil // nothing is appended, but the line ends
+	}
 	if strings.HasPrefix(s.in, "\\\n") {
 		s.in = s.in[2:]
 	} else if strings.HasPrefix(s.in, `\`) {
