@@ -8,8 +8,9 @@
 // # Guarantees
 //
 //   - An Archive holds nothing that a good signature does not cover. The signature is by a key that the image's
-//     keyrings, narrowed by Signed-By, or the given keyring allow, and that is neither expired nor revoked now;
-//     of a clear-signed file, only what the signature covers is parsed. Then dates, suite, sizes and SHA-256
+//     keyrings, narrowed by Signed-By, or the given keyring allow, and that is neither expired nor revoked now.
+//     Where the image has no keyring for its distribution's archives, the distribution's keys are known here.
+//     Of a clear-signed file, only what the signature covers is parsed. Then dates, suite, sizes and SHA-256
 //     digests are checked. "trusted=yes" and its like are not honoured, SHA-1 is not accepted, and all of this
 //     ends the run (pkgrepo.ErrVerification), never in a warning.
 //   - The image cannot make the host's files be read: file: and copy: sources are left out, and every path in

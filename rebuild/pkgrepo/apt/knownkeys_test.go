@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -84,5 +85,22 @@ func TestNoSigner(t *testing.T) {
 	wantKind(t, err, pkgrepo.ErrVerification)
 	if errors.As(err, new(*apt.NoKeyringError)) {
 		t.Errorf("a file without a signature is said to lack a key: %v", err)
+	}
+}
+
+// TestManySigners: a message names a few of them.
+func TestManySigners(t *testing.T) {
+	var all []*apttest.Key
+	for range 12 {
+		all = append(all, newKey(t, now().Add(-2*time.Hour), 0))
+	}
+	f := newFixture(t, bookworm(all...)...)
+	for _, options := range []string{"", "[signed-by=/none.gpg]"} {
+		f.sourcesList("deb " + options + " URL bookworm main")
+		_, err := f.open()
+		wantKind(t, err, pkgrepo.ErrVerification)
+		if len(err.Error()) > 700 {
+			t.Errorf("the message has %d bytes: %v", len(err.Error()), err)
+		}
 	}
 }

@@ -69,10 +69,13 @@ func (k keySet) verify(signedBytes []byte, signature io.Reader, now time.Time) (
 		return "", fmt.Errorf("no good signature: %s", strings.Join(v.bad, "; "))
 	}
 	return "", fmt.Errorf("signed only by keys that are not trusted for it: %s; name a keyring that holds one with %s",
-		strings.Join(v.unknown, ", "), keyringFlag)
+		strings.Join(v.unknown[:min(len(v.unknown), maxNamed)], ", "), keyringFlag)
 }
 
-// signers lists who signed, as the signatures say it themselves.
+// maxNamed bounds the signers that a message names; Debian signs with three keys.
+const maxNamed = 8
+
+// signers lists who signed, as the first signatures say it themselves.
 func signers(signature io.Reader) ([]string, error) {
 	var all []string
 	for packets := packet.NewReader(signature); ; {
@@ -80,7 +83,7 @@ func signers(signature io.Reader) ([]string, error) {
 		switch {
 		case errors.Is(err, io.EOF) && len(all) == 0:
 			return nil, errors.New("it is not signed")
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF), len(all) == maxNamed:
 			return all, nil
 		case err != nil:
 			return nil, fmt.Errorf("malformed signature: %w", err)

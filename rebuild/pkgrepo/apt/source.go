@@ -57,7 +57,8 @@ func (s Source) base() string {
 
 // SignedBy says which keys may have signed a repository. Its zero value stands for every key of the image's
 // etc/apt/trusted.gpg and trusted.gpg.d and, which apt does not add by itself, of the keyrings that the packages
-// debian-archive-keyring and ubuntu-keyring install below usr/share/keyrings.
+// debian-archive-keyring and ubuntu-keyring install below usr/share/keyrings. Where an image has none of these files, or
+// Files names those keyrings and they are missing, the archive keys of Debian or Ubuntu that this package knows stand in.
 type SignedBy struct {
 	// Files are keyrings, as paths in the image.
 	Files []string
