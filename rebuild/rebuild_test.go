@@ -2,7 +2,9 @@ package rebuild_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,7 +183,21 @@ func checkApply(t *testing.T, name string, twin *fixture.Twin) {
 	}
 }
 
-// TestSecDB: what Alpine's own database says of the updates is in the plan, under the database's name.
+// serving answers by URL, and 404 for all else.
+type serving map[string]string
+
+func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if text, ok := s[r.URL.String()]; ok {
+		_, _ = w.WriteString(text)
+	} else {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	return w.Result(), nil
+}
+
+// TestSecDB: what Alpine's own database says of the updates is in the plan, under the database's name, from a file or fetched
+// from where Alpine publishes it.
 func TestSecDB(t *testing.T) {
 	twin, err := fixture.NewAlpineTwin(t.Context(), t.TempDir(), fixture.TwinOptions{})
 	if err != nil {
@@ -199,16 +215,36 @@ func TestSecDB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.Advisories = []string{file}
-	p := planTwin(t, twin, opts).Plan
-	if digest, err := p.Digest(); err != nil || digest != plain {
-		t.Errorf("the plan's digest is %s with advisories, %s without (%v)", digest, plain, err)
+	const base = "https://secdb.alpinelinux.org/v3.23/"
+	opts.Client, err = pkgrepo.New(pkgrepo.Options{
+		Dir: t.TempDir(), Now: opts.Now, Tries: 1, Transport: serving{
+			base + "main.json": database, base + "community.json": `{"distroversion": "v3.23", "reponame": "community", "packages": []}`,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, u := range p.Updates {
-		want, ok := map[string]string{"np-openssl": "CVE-2026-2001 CVE-2026-2002", "np-perl": ""}[u.Name]
-		if got := strings.Join(u.CVEs, " "); got != want || ok != (len(u.Advisories) == 1 && u.Advisories[0].Name == "main.json") {
-			t.Errorf("%s: got %q out of %+v, want %q", u.Name, got, u.Advisories, want)
+	for from, name := range map[string]string{file: "main.json", rebuild.PublishedAdvisories: base + "main.json"} {
+		opts.Advisories = []string{from}
+		p := planTwin(t, twin, opts).Plan
+		if digest, err := p.Digest(); err != nil || digest != plain {
+			t.Errorf("the plan's digest is %s with advisories, %s without (%v)", digest, plain, err)
 		}
+		for _, u := range p.Updates {
+			want, ok := map[string]string{"np-openssl": "CVE-2026-2001 CVE-2026-2002", "np-perl": ""}[u.Name]
+			if got := strings.Join(u.CVEs, " "); got != want || ok != (len(u.Advisories) == 1 && u.Advisories[0].Name == name) {
+				t.Errorf("%s: got %q out of %+v, want %q", u.Name, got, u.Advisories, want)
+			}
+		}
+	}
+	// One that is not there is an error.
+	opts.Advisories = []string{"https://secdb.alpinelinux.org/none.json"}
+	digest, err := twin.Images[0].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rebuild.Plan(t.Context(), twin.Images[0], plan.Image{Ref: "twin:old", Digest: digest}, opts); !errors.Is(err, pkgrepo.ErrNotFound) {
+		t.Errorf("a document that is not there: got %v", err)
 	}
 }
 

@@ -101,7 +101,7 @@ func (u *Update) rebuilds() []Entry {
 			continue
 		}
 		arch, ok := strings.CutPrefix(strings.TrimSuffix(name, ".gz"), "changelog.Debian.")
-		if !ok || arch == "gz" {
+		if !ok || arch == "" {
 			continue
 		}
 		if entries, err := readEntries(u.Files, e.Path); err == nil {

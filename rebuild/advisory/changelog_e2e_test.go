@@ -3,7 +3,6 @@
 package advisory_test
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,17 +20,6 @@ const namedCVEs = `set -e
 dpkg-deb --fsys-tarfile "$1" | tar -xOf - "./usr/share/doc/$2/changelog.Debian.gz" | zcat > "$1.txt"
 awk -v v="($3)" '$2 == v { found = 1; exit } { print } END { exit !found }' "$1.txt" > "$1.new"
 grep -oE 'CVE-[0-9]{4}-[0-9]{4,}' "$1.new" | sort -u || true`
-
-type memoryIndexer struct{}
-
-func (memoryIndexer) IndexTar(ctx context.Context, _ string, open layer.Opener) (*layer.Index, error) {
-	r, err := open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return layer.Scan(ctx, r, layer.ScanOptions{Keep: layer.KeepAll})
-}
 
 // TestRealChangelogs holds the CVEs of real updates, from the oldest version that the host's archive has to the newest, against
 // what dpkg-deb, tar, zcat, awk and grep find in the new package.
@@ -61,7 +49,12 @@ func checkRealChangelog(t *testing.T, name string) int {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("downloaded %v, %v", files, err)
 	}
-	payload, err := dpkg.Ecosystem{}.Unpack(t.Context(), files[0], memoryIndexer{})
+	store, err := layer.OpenStore(filepath.Join(dir, "layers"), layer.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	payload, err := dpkg.Ecosystem{}.Unpack(t.Context(), files[0], store)
 	if err != nil {
 		t.Fatal(err)
 	}

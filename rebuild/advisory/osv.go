@@ -111,10 +111,13 @@ func (q *question) affects(r *osvRecord, i int, s version.Scheme, v string) bool
 
 // affected evaluates the events of a range, in whatever order they are: the last one that is not after v decides.
 func affected(s version.Scheme, events []osvEvent, v string) bool {
-	after := func(a, b string) bool {
+	// An event at what is no version is none.
+	compare := func(a, b string, holds func(n int) bool) bool {
 		n, err := s.Compare(a, b)
-		return err == nil && n > 0
+		return err == nil && holds(n)
 	}
+	after := func(a, b string) bool { return compare(a, b, func(n int) bool { return n > 0 }) }
+	reached := func(at string) bool { return compare(at, v, func(n int) bool { return n <= 0 }) }
 	in, last := false, ""
 	take := func(at string, state bool) {
 		if last == "" || last == "0" || after(at, last) {
@@ -125,9 +128,9 @@ func affected(s version.Scheme, events []osvEvent, v string) bool {
 		switch {
 		case e.Introduced == "0" && last == "":
 			take("0", true)
-		case e.Introduced != "" && e.Introduced != "0" && !after(e.Introduced, v):
+		case e.Introduced != "0" && e.Introduced != "" && reached(e.Introduced):
 			take(e.Introduced, true)
-		case e.Fixed != "" && !after(e.Fixed, v):
+		case e.Fixed != "" && reached(e.Fixed):
 			take(e.Fixed, false)
 		case e.LastAffected != "" && after(v, e.LastAffected):
 			take(e.LastAffected, false)
