@@ -291,7 +291,9 @@ func (m *image) layer() *layer.Index {
 		}
 	}
 	closeTar(m.t, w)
-	x, err := layer.Scan(m.t.Context(), &b, layer.ScanOptions{Keep: func(e *layer.Entry, _ []byte) bool { return Ecosystem{}.Wants(e.Path) }})
+	x, err := layer.Scan(m.t.Context(), &b, layer.ScanOptions{Keep: func(e *layer.Entry, _ []byte) bool {
+		return Ecosystem{}.Wants(e.Path) || strings.HasSuffix(e.Path, ".info") // what is read of the layer itself
+	}})
 	if err != nil {
 		m.t.Fatal(err)
 	}

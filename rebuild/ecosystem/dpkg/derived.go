@@ -83,7 +83,11 @@ func (u *upgrade) checkDerived() error {
 				if d.program == "" && in.old.dropIn == "" {
 					continue
 				}
-				if p := in.changedBelow(dir); p != "" && !slices.Contains(outputs, p) {
+				p, err := u.changedInput(in, d, dir)
+				if err != nil {
+					return err
+				}
+				if p != "" && !slices.Contains(outputs, p) {
 					u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s would go stale: %s changes", listName(outputs[0]), listName(p))
 				}
 			}
@@ -120,6 +124,22 @@ func (u *upgrade) matches(pattern string) []string {
 		at = next
 	}
 	return at
+}
+
+// changedInput gives a path at or below a physical one whose change counts for a derived file, "" if there is none.
+func (u *upgrade) changedInput(in *install, d derived, dir string) (string, error) {
+	if d.program != "install-info" {
+		return in.changedBelow(dir), nil
+	}
+	for _, p := range in.touched {
+		if !strings.HasPrefix(p, dir+"/") {
+			continue
+		}
+		if same, err := u.sameInfoEntries(p); err != nil || !same {
+			return p, err
+		}
+	}
+	return "", nil
 }
 
 // changedBelow gives a changed path at or below a physical one, "" if there is none.

@@ -6,6 +6,9 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 )
 
+// infoEntry is what install-info reads of a document.
+const infoEntry = "INFO-DIR-SECTION Basics\nSTART-INFO-DIR-ENTRY\n* A: (a).  About A.\nEND-INFO-DIR-ENTRY\n"
+
 func TestTriggers(t *testing.T) {
 	handler := func(body string) spec {
 		return spec{name: "handler", version: "1", files: files{"usr/share/handler": "h"}, control: files{
@@ -13,7 +16,7 @@ func TestTriggers(t *testing.T) {
 			"postinst": "#!/bin/sh\nset -e\nif [ \"$1\" = triggered ]; then\n" + body + "\nfi\nexit 0\n",
 		}}
 	}
-	base := files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/man/man1/a.1": "1"}
+	base := files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/man/man1/a.1": "1", "usr/share/info/b.info": infoEntry + "1"}
 	for _, tc := range []struct {
 		name    string
 		handler string
@@ -42,8 +45,13 @@ func TestTriggers(t *testing.T) {
 		{name: "nobody is interested", handler: ":", new: spec{files: base, control: files{"triggers": "activate other-word\n"}}},
 		{name: "nothing derived", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": "2"}}},
 		{
-			name: "a derived file", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": "2"}},
+			name: "a derived file", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry + "2"}},
 			change: func(m *image) { m.write("usr/share/info/dir", "index") }, hold: "/usr/share/info/dir would go stale",
+		},
+		{
+			name: "a document with no other entry", handler: ":",
+			new:    spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/b.info": infoEntry + "2"}},
+			change: func(m *image) { m.write("usr/share/info/dir", "index") },
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
