@@ -53,7 +53,7 @@ func TestForeignArchitecture(t *testing.T) {
 			o.Repositories = []string{m, fixture.SecurityMirror(m)}
 		}
 	}, &r)
-	countHolds(t, p, &r)
+	countHolds(t, p, nil, &r)
 	before, after := unpack(t, source, tag), unpack(t, result, tag)
 	a := studyAuthor(t, source, before, p)
 	tree := take(t, after)
