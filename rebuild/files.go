@@ -68,8 +68,13 @@ func (c *filesCheck) fetch(ctx context.Context, i int, u plan.Update) error {
 	if err != nil {
 		return err
 	}
-	c.payloads[i], err = c.eco.Unpack(ctx, files[0], c.opts.Store)
-	return err
+	if c.payloads[i], err = c.eco.Unpack(ctx, files[0], c.opts.Store); err != nil {
+		return err
+	}
+	if p := c.payloads[i].Package(); p.Name != u.Name || p.Version != u.To || p.Arch != u.NewArch() && p.Arch != "noarch" {
+		return fmt.Errorf("%w: %s is the package file of %s %s, not of %s %s", ErrFiles, u.Artifact.URL, p.Key, p.Version, u.Key(), u.To)
+	}
+	return nil
 }
 
 // ArtifactOf is an update's package file. The error says that its digest is none.

@@ -42,8 +42,18 @@ type Record struct {
 	// Digest is that of the referrer's manifest.
 	Digest v1.Hash `json:"digest"`
 	KeyID  string  `json:"keyId"`
+	// Identity is who signed, where that was not a key of its own.
+	Identity *Identity `json:"identity,omitempty"`
 	// Reused says that the image carried it already and nothing was written.
 	Reused bool `json:"reused"`
+}
+
+// By names who signed.
+func (r Record) By() string {
+	if r.Identity != nil {
+		return r.Identity.String()
+	}
+	return "key " + r.KeyID
 }
 
 // ErrNoSigner says that there is nothing to sign with.
@@ -71,7 +81,7 @@ func Attest(
 	if subject.MediaType == "" || subject.Size <= 0 {
 		return nil, fmt.Errorf("signing %s: its media type and size must be known", subject.Digest)
 	}
-	verifier, err := NewVerifier(opts.Signer.Public())
+	verifier, err := VerifierOf(ctx, opts.Signer)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +99,7 @@ func Attest(
 	}
 	var records []Record
 	for i, st := range statements {
-		record := Record{PredicateType: st.PredicateType, KeyID: verifier.KeyID()}
+		record := Record{PredicateType: st.PredicateType, KeyID: verifier.KeyID(), Identity: verifier.Identity()}
 		content := sha256.Sum256(payloads[i])
 		if record.Digest, record.Reused = carried[content]; !record.Reused {
 			record.Digest, err = attach(ctx, repo, subject, opts, st.PredicateType, payloads[i])

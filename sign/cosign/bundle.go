@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	intoto "github.com/in-toto/attestation/go/v1"
@@ -20,12 +21,16 @@ import (
 
 // seal signs an encoded statement and returns the bundle's JSON.
 func seal(ctx context.Context, signer Signer, payload []byte) ([]byte, error) {
-	pair, err := newKeypair(signer)
+	pair, options, err := prepared(ctx, signer)
 	if err != nil {
 		return nil, err
 	}
+	return bundleBytes(pair, options, payload)
+}
+
+func bundleBytes(pair sign.Keypair, options sign.BundleOptions, payload []byte) ([]byte, error) {
 	content := &sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}
-	b, err := sign.Bundle(content, pair, sign.BundleOptions{Context: ctx})
+	b, err := sign.Bundle(content, pair, options)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +64,8 @@ type finding struct {
 	check, detail string
 	// statement is set in valid ones.
 	statement attest.Statement
+	// time is when a log or timestamp authority first saw it; nil where none vouches for one.
+	time *time.Time
 }
 
 func fail(check, format string, args ...any) finding {
@@ -90,8 +97,8 @@ func (v *Verifier) open(raw []byte, subject v1.Hash) finding {
 	if err != nil {
 		return fail(CheckBundle, "bundle without a usable key hint or certificate: %v", err)
 	}
-	if by.Certificate() != nil {
-		return ignore("signed with a certificate, not with a key")
+	if why, ok := v.others(by); ok {
+		return ignore("%s", why)
 	}
 	if b.GetDsseEnvelope() == nil {
 		return ignore("signs bytes and makes no statement")
@@ -105,15 +112,22 @@ func (v *Verifier) open(raw []byte, subject v1.Hash) finding {
 		return fail(CheckSubject, "subject %s: %v", subject, err)
 	}
 	e := &entity{Bundle: &b, envelope: envelope}
-	policy := verify.NewPolicy(verify.WithArtifactDigest(subject.Algorithm, digest), verify.WithKey())
-	if _, err := v.sigstore.Verify(e, policy); err != nil {
+	policy := verify.NewPolicy(verify.WithArtifactDigest(subject.Algorithm, digest), v.policy())
+	result, err := v.sigstore.Verify(e, policy)
+	if err != nil {
 		return v.diagnose(e, by, subject, err)
 	}
 	st, err := e.read()
 	if err != nil {
 		return fail(CheckBundle, "%v", err)
 	}
-	return finding{verdict: valid, statement: st}
+	f := finding{verdict: valid, statement: st}
+	for _, t := range result.VerifiedTimestamps {
+		if f.time == nil || t.Timestamp.Before(*f.time) {
+			f.time = &t.Timestamp
+		}
+	}
+	return f
 }
 
 // diagnose tells why a bundle was refused: the signature is another key's, or bad, or the statement is.
@@ -123,11 +137,10 @@ func (v *Verifier) diagnose(e *entity, by verify.VerificationContent, subject v1
 		return fail(CheckBundle, "%v", err)
 	}
 	if err := verify.VerifySignature(content, by, v.trusted); err != nil {
-		hint := by.PublicKey().Hint()
-		if hint != "" && hint != v.fingerprint.hint() {
-			return ignore("signed by another key, with hint %.100q", hint)
+		if key := by.PublicKey(); key != nil && key.Hint() != "" && key.Hint() != v.fingerprint.hint() {
+			return ignore("signed by another key, with hint %.100q", key.Hint())
 		}
-		return fail(CheckSignature, "the signature is not one of key %s over this statement", v.KeyID())
+		return fail(CheckSignature, "the signature is not one of %s over this statement", v)
 	}
 	st, err := e.read()
 	if err != nil {

@@ -34,6 +34,8 @@ type Report struct {
 	Subject v1.Hash `json:"subject"`
 	// KeyID is the key that was verified against: see Verifier.KeyID.
 	KeyID string `json:"keyId"`
+	// Identity is who was verified against where that is no key.
+	Identity *Identity `json:"identity,omitempty"`
 	// Signatures and Attestations are the valid ones, ordered by predicate type and digest.
 	Signatures   []Signature   `json:"signatures"`
 	Attestations []Attestation `json:"attestations"`
@@ -147,7 +149,7 @@ func newReport(subject v1.Hash, v *Verifier, findings []finding, required []stri
 			cmp.Compare(a.digest.String(), b.digest.String()),
 		)
 	})
-	r := &Report{Subject: subject, KeyID: v.KeyID(), Signatures: []Signature{}, Attestations: []Attestation{}}
+	r := &Report{Subject: subject, KeyID: v.KeyID(), Identity: v.Identity(), Signatures: []Signature{}, Attestations: []Attestation{}}
 	var checks []Check
 	for _, f := range findings {
 		switch {
@@ -156,7 +158,7 @@ func newReport(subject v1.Hash, v *Verifier, findings []finding, required []stri
 		case f.verdict == ignored:
 			r.Ignored = append(r.Ignored, Ignored{Digest: f.digest, Reason: f.detail})
 		case f.statement.PredicateType == attest.PredicateSign:
-			r.Signatures = append(r.Signatures, Signature{Digest: f.digest})
+			r.Signatures = append(r.Signatures, Signature{Digest: f.digest, Time: f.time})
 		default:
 			kind := f.statement.PredicateType
 			r.Attestations = append(r.Attestations, Attestation{PredicateType: kind, Digest: f.digest, Statement: f.statement})
@@ -172,13 +174,21 @@ func newReport(subject v1.Hash, v *Verifier, findings []finding, required []stri
 	return r
 }
 
+// by is whom the report trusts.
+func (r *Report) by() string {
+	if r.Identity != nil {
+		return r.Identity.String()
+	}
+	return "key " + r.KeyID
+}
+
 func (r *Report) signed() Check {
 	if len(r.Signatures) > 0 {
-		return Check{Name: CheckSigned, OK: true, Detail: "by key " + r.KeyID}
+		return Check{Name: CheckSigned, OK: true, Detail: "by " + r.by()}
 	}
 	return Check{Name: CheckSigned, Detail: fmt.Sprintf(
-		"no signature by key %s (it made %d attestations, which do not sign the image; %d referrers are not its own)",
-		r.KeyID, len(r.Attestations), len(r.Ignored))}
+		"no signature by %s (it made %d attestations, which do not sign the image; %d referrers are not its own)",
+		r.by(), len(r.Attestations), len(r.Ignored))}
 }
 
 // err is nil if every check passed.

@@ -17,12 +17,15 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// Verifier verifies bundles against one public key. It is safe for concurrent use.
+// Verifier verifies bundles against one public key, or one identity. It is safe for concurrent use.
 type Verifier struct {
-	public      crypto.PublicKey
+	// fingerprint is that of the key; zero where an identity is trusted.
 	fingerprint fingerprint
-	trusted     root.TrustedMaterial
-	sigstore    *verify.Verifier
+	// identity and matcher are set where an identity is trusted.
+	identity *Identity
+	matcher  verify.CertificateIdentity
+	trusted  root.TrustedMaterial
+	sigstore *verify.Verifier
 }
 
 // LoadVerifier reads a public key file: PEM, as in cosign.pub. Errors: ErrKey and those of reading the file.
@@ -65,12 +68,29 @@ func NewVerifier(public crypto.PublicKey) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing to verify with key %s: %w", f.id(), err)
 	}
-	return &Verifier{public: public, fingerprint: f, trusted: trusted, sigstore: sigstore}, nil
+	return &Verifier{fingerprint: f, trusted: trusted, sigstore: sigstore}, nil
 }
 
 // KeyID is the public key's SHA-256: "sha256:" and 64 hexadecimal digits, what
 // `openssl pkey -pubin -in cosign.pub -outform der | sha256sum` prints.
-func (v *Verifier) KeyID() string { return v.fingerprint.id() }
+// It is empty where an identity is trusted.
+func (v *Verifier) KeyID() string {
+	if v.identity != nil {
+		return ""
+	}
+	return v.fingerprint.id()
+}
+
+// Identity is the identity that is trusted, nil where a key is.
+func (v *Verifier) Identity() *Identity { return v.identity }
+
+// String names whom the verifier trusts: "key sha256:…" or the identity.
+func (v *Verifier) String() string {
+	if v.identity != nil {
+		return v.identity.String()
+	}
+	return "key " + v.KeyID()
+}
 
 // anyHash accepts a key's signature over each of the hashes that tools sign with: SHA-256 and, for large
 // curves, the curve's own (cosign signs with that one and verifies with the other unless told); Ed25519 with

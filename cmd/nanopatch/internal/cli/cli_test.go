@@ -109,7 +109,7 @@ func TestPassword(t *testing.T) {
 		t.Fatalf("with an empty password: code %d, %s", code, stderr)
 	}
 	keys := keyOptions{key: "cosign.key", signatureFormat: "bundle"}
-	if _, err := keys.signer(Env{LookupEnv: func(string) (string, bool) { return "", true }}); err != nil {
+	if _, err := keys.signer(t.Context(), &globalOptions{env: Env{LookupEnv: func(string) (string, bool) { return "", true }}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/config"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -132,14 +133,29 @@ type keyOptions struct {
 	noSign          bool
 	noAttest        bool
 	sbomFormats     []string
+	keyless, tlog   bool
+	signingConfig   string
+	trustedRoot     string
+	builderID       string
 	signatureFormat string
 }
 
 func (o *keyOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.key, "key", "", "private key file to sign with; its password is in COSIGN_PASSWORD")
+	o.registerSigner(f)
 	f.BoolVar(&o.noSign, "no-sign", false, "publish without a signature")
 	f.BoolVar(&o.noAttest, "no-attest", false, "publish without attestations")
 	f.StringSliceVar(&o.sbomFormats, "sbom-format", []string{"spdx-json"}, "SBOM to attest: spdx-json, cyclonedx-json, or both")
+	f.StringVar(&o.builderID, "builder-id", "", "URI of who runs the rebuild, for its provenance")
+}
+
+// registerSigner has the flags that rebuild and sign share.
+func (o *keyOptions) registerSigner(f *pflag.FlagSet) {
+	f.StringVar(&o.key, "key", "", "private key to sign with: a file, whose password is in COSIGN_PASSWORD, or a KMS reference "+
+		"(awskms://, azurekms://, gcpkms://, hashivault://)")
+	f.BoolVar(&o.keyless, "keyless", false, "sign as the CI job this runs in, with a certificate for its identity token")
+	f.BoolVar(&o.tlog, "tlog", false, "let a transparency log see signatures (default true with --keyless)")
+	f.StringVar(&o.signingConfig, "signing-config", "", "signing config file of a Sigstore instance (default: the public one, fetched)")
+	f.StringVar(&o.trustedRoot, "trusted-root", "", "with --keyless: trusted root file of a Sigstore instance (default: the public one, fetched)")
 	f.StringVar(&o.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle")
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -8,21 +9,56 @@ import (
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
-// signer loads the key that signs, nil under --no-sign. Neither is a mistake: nobody forgets to sign unnoticed.
-func (o *keyOptions) signer(env Env) (cosign.Signer, error) {
+// signer is what signs, nil under --no-sign. Neither is a mistake: nobody forgets to sign unnoticed.
+func (o *keyOptions) signer(ctx context.Context, g *globalOptions) (cosign.Signer, error) {
 	switch {
+	case o.keyless && (o.key != "" || o.noSign):
+		return nil, usagef("--keyless excludes --key and --no-sign")
 	case o.noSign && o.key != "":
 		return nil, usagef("--key and --no-sign contradict each other")
 	case o.noSign:
 		return nil, nil //nolint:nilnil // unsigned on purpose
-	case o.key == "":
-		return nil, usagef("what should sign the result? give --key FILE, or --no-sign")
+	case o.key == "" && !o.keyless:
+		return nil, usagef("what should sign the result? give --key, --keyless, or --no-sign")
 	case o.signatureFormat != "bundle":
 		return nil, usagef("--signature-format %s: want bundle", o.signatureFormat)
 	}
-	s, err := cosign.LoadSigner(o.key, password(env))
-	if err != nil {
+	if o.keyless {
+		return o.keylessSigner(g)
+	}
+	var s cosign.Signer
+	var err error
+	if cosign.IsKMS(o.key) {
+		if s, err = cosign.LoadKMS(ctx, o.key); err != nil {
+			return nil, err
+		}
+	} else if s, err = cosign.LoadSigner(o.key, password(g.env)); err != nil {
 		return nil, usagef("--key: %w", err)
+	}
+	if !o.tlog {
+		return s, nil
+	}
+	services, err := cosign.LoadServices(o.signingConfig, g.env.Now(), true)
+	if err != nil {
+		return nil, err
+	}
+	return cosign.WithServices(s, services), nil
+}
+
+// keylessSigner signs as the CI job that the program runs in. A transparency log sees it unless --tlog=false.
+func (o *keyOptions) keylessSigner(g *globalOptions) (cosign.Signer, error) {
+	root, err := trustedRoot(o.trustedRoot, g.offline)
+	if err != nil {
+		return nil, err
+	}
+	log := o.tlog || !g.typed["tlog"]
+	services, err := cosign.LoadServices(o.signingConfig, g.env.Now(), log)
+	if err != nil {
+		return nil, err
+	}
+	s, err := cosign.NewKeyless(services, root, cosign.AmbientToken, g.env.Now)
+	if err != nil {
+		return nil, usagef("--keyless: %w", err)
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ type rebuildOptions struct {
 	*globalOptions
 	updates updateOptions
 	keys    keyOptions
+	source  trustOptions
 	tags    []string
 	dryRun  bool
 }
@@ -36,6 +38,8 @@ DEST may equal IMAGE. With nothing to update, DEST names the source itself.
 	}
 	o.updates.register(cmd)
 	o.keys.register(cmd)
+	o.source = trustOptions{prefix: "source-"}
+	o.source.register(cmd.Flags())
 	cmd.Flags().StringArrayVarP(&o.tags, "tag", "t", nil, "image name to publish the result as (repeatable)")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only show the plan")
 	return cmd
@@ -54,7 +58,14 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	if err != nil {
 		return err
 	}
-	request, err := o.request()
+	if o.source.given() {
+		o.source.root = o.keys.trustedRoot
+		if what.updates.Source, err = o.source.verifier(cmd.Context(), o.offline); err != nil {
+			return err
+		}
+	}
+	o.builderID = o.keys.builderID
+	request, err := o.request(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -86,7 +97,7 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	return o.updates.found(result.Plans())
 }
 
-func (o *rebuildOptions) request() (pipeline.Request, error) {
+func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) {
 	r := pipeline.Request{Attest: !o.keys.noAttest}
 	if len(o.tags) == 0 {
 		return r, usagef("where should the result go? name it with -t DEST")
@@ -106,7 +117,7 @@ func (o *rebuildOptions) request() (pipeline.Request, error) {
 	if r.Destinations, err = image.Destinations(refs); err != nil {
 		return r, err
 	}
-	if r.Signer, err = o.keys.signer(o.env); err != nil || r.Signer == nil {
+	if r.Signer, err = o.keys.signer(ctx, o.globalOptions); err != nil || r.Signer == nil {
 		return r, err
 	}
 	for _, ref := range refs {

@@ -18,7 +18,7 @@ func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err 
 	drawing, messages := g.progress()
 	s, err = pipeline.Open(pipeline.Config{
 		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, RepositoryAuth: g.repoAuth, Version: Version, Now: g.env.Now,
-		Offline:  g.offline,
+		Offline: g.offline, BuilderID: g.builderID,
 		Progress: drawing, Logger: g.logger(messages),
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ type globalOptions struct {
 	verbose    bool
 	logFormat  string
 	offline    bool
+	builderID  string
 
 	config *config.Config
 	// typed names the flags that the command line decides.

@@ -27,8 +27,7 @@ same key is not made twice.
 		Args:    args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, a []string) error { return g.sign(cmd.Context(), a[0], &keys) },
 	}
-	cmd.Flags().StringVar(&keys.key, "key", "", "private key file to sign with; its password is in COSIGN_PASSWORD")
-	cmd.Flags().StringVar(&keys.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle")
+	keys.registerSigner(cmd.Flags())
 	return cmd
 }
 
@@ -44,10 +43,10 @@ func (g *globalOptions) sign(ctx context.Context, name string, keys *keyOptions)
 	if !ref.ByDigest() {
 		return usagef("%s: sign a digest, not a tag: NAME@sha256:…", name)
 	}
-	if keys.key == "" {
-		return usagef("what should sign it? give --key FILE")
+	if keys.key == "" && !keys.keyless {
+		return usagef("what should sign it? give --key or --keyless")
 	}
-	signer, err := keys.signer(g.env)
+	signer, err := keys.signer(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func printRecords(w io.Writer, records []cosign.Record) error {
 		if r.Reused {
 			verb = "was signed already"
 		}
-		if _, err := fmt.Fprintf(w, "%s: signature %s, key %s\n", verb, r.Digest, r.KeyID); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: signature %s, %s\n", verb, r.Digest, r.By()); err != nil {
 			return err
 		}
 	}

@@ -78,7 +78,7 @@ func (o *verifyOptions) run(ctx context.Context, typed func(string) bool, name s
 	if err != nil {
 		return err
 	}
-	demands, err := o.demands(typed)
+	demands, err := o.demands(ctx, typed)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (o *verifyOptions) run(ctx context.Context, typed func(string) bool, name s
 }
 
 // demands puts the policy file and the flags together.
-func (o *verifyOptions) demands(typed func(string) bool) (pipeline.Demands, error) {
+func (o *verifyOptions) demands(ctx context.Context, typed func(string) bool) (pipeline.Demands, error) {
 	d := pipeline.Demands{SignaturesOnly: o.signaturesOnly, Reproduce: o.reproduce}
 	if o.signaturesOnly && o.reproduce {
 		return d, usagef("--signatures-only and --reproduce contradict each other")
@@ -137,7 +137,7 @@ func (o *verifyOptions) demands(typed func(string) bool) (pipeline.Demands, erro
 	if d.Archives, err = archives(o.artifacts); err != nil {
 		return d, err
 	}
-	d.Trust, err = o.trust.verifier(o.globalOptions)
+	d.Trust, err = o.trust.verifier(ctx, o.offline)
 	return d, err
 }
 

@@ -65,6 +65,22 @@ func planned(d *diff.Diff, lock *plan.PlatformLock) error {
 			return fmt.Errorf("the lockfile's update of %s %s → %s happened %d times", u.Key(), u.From, u.To, n)
 		}
 	}
+	return unplanned(d, lock)
+}
+
+// unplanned finds changes of the package managers' own packages that no update of the lockfile is.
+func unplanned(d *diff.Diff, lock *plan.PlatformLock) error {
+	for _, c := range d.Changed {
+		_, known := rebuild.Scheme(c.Type)
+		if known && !slices.ContainsFunc(lock.Updates, func(u plan.Update) bool { return u.Type == c.Type && u.Name == c.Name && u.To == c.To }) {
+			return fmt.Errorf("%s %s → %s happened, and the lockfile does not say so", c.Name, c.From, c.To)
+		}
+	}
+	for _, p := range slices.Concat(d.Added, d.Removed) {
+		if _, known := rebuild.Scheme(p.Type); known {
+			return fmt.Errorf("%s %s is in one of the images only, and updates add and remove nothing", p.Name, p.Version)
+		}
+	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/policy"
+	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
 // Updates says which updates are wanted, and where from.
@@ -19,6 +20,8 @@ type Updates struct {
 	Rules                              policy.Rules
 	Repositories, Keyrings, Advisories []string
 	Edits                              plan.Options
+	// Source, where set, must have signed the source.
+	Source *cosign.Verifier
 	// Locked, where set, is obeyed instead. Archives may have the artifacts that their repositories have no more.
 	Locked   *plan.Lock
 	Archives []Archive
@@ -73,6 +76,9 @@ func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platfo
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkSource(ctx, u.Source, src); err != nil {
+		return nil, err
+	}
 	if err := s.checkLock(ctx, u.Locked, src); err != nil {
 		return nil, err
 	}
@@ -103,6 +109,22 @@ func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platfo
 	}
 	done(fmt.Sprintf("%s, %d held", count(updates, "update"), held))
 	return p, nil
+}
+
+// checkSource verifies the source's own signature, where somebody is named who must have made it.
+func (s *Session) checkSource(ctx context.Context, by *cosign.Verifier, src *image.Source) error {
+	if by == nil {
+		return nil
+	}
+	repo, err := s.images.Repository(src.Ref)
+	if err != nil {
+		return err
+	}
+	_, err = cosign.Verify(ctx, repo, src.Descriptor.Digest, cosign.VerifyOptions{Verifier: by, Logger: s.cfg.Logger})
+	if err != nil {
+		return fmt.Errorf("the source %s: %w", src.Ref, err)
+	}
+	return nil
 }
 
 // checkLock makes sure that a lockfile, if there is one, is for the source.

@@ -122,7 +122,7 @@ func (s *Session) readRecord(ctx context.Context, at image.Ref, digest v1.Hash, 
 	if len(manifest.Layers) != 1 || manifest.Layers[0].Size > maxRecord {
 		return nil, changed("%s has no record of a usable form", digest)
 	}
-	verifier, err := cosign.NewVerifier(signer.Public())
+	verifier, err := cosign.VerifierOf(ctx, signer)
 	if err != nil {
 		return nil, err
 	}

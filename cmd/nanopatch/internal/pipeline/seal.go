@@ -34,7 +34,7 @@ type claims struct {
 // seal signs and attests the subjects. What is there already and verifies is not made again.
 func (s *Session) seal(ctx context.Context, repo image.Repository, signer cosign.Signer, subjects []subject, out *published) error {
 	done := s.stage("sign")
-	verifier, err := cosign.NewVerifier(signer.Public())
+	verifier, err := cosign.VerifierOf(ctx, signer)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *Session) seal(ctx context.Context, repo image.Repository, signer cosign
 			}
 		}
 	}
-	done(fmt.Sprintf("%s written, key %s", count(made, "statement"), verifier.KeyID()))
+	done(fmt.Sprintf("%s written, %s", count(made, "statement"), verifier))
 	return nil
 }
 
@@ -93,7 +93,7 @@ func reused(carried *cosign.Report, records []cosign.Record) []cosign.Record {
 	var more []cosign.Record
 	add := func(kind string, digest v1.Hash) {
 		if !slices.ContainsFunc(records, func(r cosign.Record) bool { return r.Digest == digest }) {
-			more = append(more, cosign.Record{PredicateType: kind, Digest: digest, KeyID: carried.KeyID, Reused: true})
+			more = append(more, cosign.Record{PredicateType: kind, Digest: digest, KeyID: carried.KeyID, Identity: carried.Identity, Reused: true})
 		}
 	}
 	for _, sig := range carried.Signatures {
@@ -108,7 +108,7 @@ func reused(carried *cosign.Report, records []cosign.Record) []cosign.Record {
 // readBack verifies what was signed as a stranger would.
 func (s *Session) readBack(ctx context.Context, repo image.Repository, signer cosign.Signer, subjects []subject) error {
 	done := s.stage("verify")
-	verifier, err := cosign.NewVerifier(signer.Public())
+	verifier, err := cosign.VerifierOf(ctx, signer)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,6 @@ func (s *Session) Sign(ctx context.Context, ref image.Ref, signer cosign.Signer)
 		}
 		records = append(records, r)
 	}
-	done(count(len(records), "signature") + ", key " + records[0].KeyID)
+	done(count(len(records), "signature") + ", " + records[0].By())
 	return records, nil
 }
