@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -111,7 +112,9 @@ func Plan(ctx context.Context, img v1.Image, name plan.Image, opts Options) (*Jo
 	if err := j.open(ctx, name); err != nil {
 		return nil, err
 	}
+	var known []string
 	for _, b := range backends() {
+		known = append(known, b.ecosystem.Name())
 		err := j.plan(ctx, b)
 		if errors.Is(err, errNotHere) {
 			continue
@@ -121,7 +124,7 @@ func Plan(ctx context.Context, img v1.Image, name plan.Image, opts Options) (*Jo
 		}
 		return j, nil
 	}
-	return nil, fmt.Errorf("%w: neither dpkg's (var/lib/dpkg) nor apk's (lib/apk/db); such an image has to be built anew from its recipe", ErrNoPackages)
+	return nil, fmt.Errorf("%w: it has none of %s; such an image has to be built anew from its recipe", ErrNoPackages, strings.Join(known, ", "))
 }
 
 // Read merges an image's layers, and lists them, without planning anything.
