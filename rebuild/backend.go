@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"regexp"
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	apkdb "github.com/nanopatch/nanopatch/rebuild/ecosystem/apk"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apk"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apt"
@@ -61,6 +63,15 @@ func Wants(path string) bool {
 	}
 	return false
 }
+
+// Keep tells whether the index of a layer is to keep a file's content, for the known ecosystems: it is a layer.Keep. Beside what
+// Wants names these are small programs that are shell scripts themselves, which maintainer scripts may call.
+func Keep(e *layer.Entry, head []byte) bool {
+	const maxScript = 128 << 10
+	return Wants(e.Path) || e.Size <= maxScript && shebang.Match(head)
+}
+
+var shebang = regexp.MustCompile(`^#! ?/(usr/)?bin/(env )?(ba|da)?sh\s`)
 
 // Scheme is the ordering of a package type's versions ("deb", "apk"), if a known ecosystem has it.
 func Scheme(kind string) (version.Scheme, bool) {

@@ -28,7 +28,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	store, err := layer.OpenStore(filepath.Join(dir, "layers"), layer.StoreOptions{
-		Keep: func(e *layer.Entry, _ []byte) bool { return rebuild.Wants(e.Path) }, KeepID: "example",
+		Keep: rebuild.Keep, KeepID: "example",
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -38,7 +38,7 @@ func options(t testing.TB, twin *fixture.Twin) rebuild.Options {
 	t.Helper()
 	cache := t.TempDir()
 	store, err := layer.OpenStore(filepath.Join(cache, "layers"), layer.StoreOptions{
-		Keep: func(e *layer.Entry, _ []byte) bool { return rebuild.Wants(e.Path) }, KeepID: "test", KeepBlobs: true,
+		Keep: rebuild.Keep, KeepID: "test", KeepBlobs: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -33,10 +33,10 @@ type Ecosystem interface {
 	// payload over its installed package, in one run. Either all steps pass, or the holds name those that
 	// cannot be done and why; the caller drops these and asks again. The tree itself is not changed.
 	Upgrade(ctx context.Context, v *rootfs.View, steps []Step, opts UpgradeOptions) (*Effect, []*HoldError, error)
-	// CheckAbove tells which steps, made in layers below with the given changes, would leave something out of date in
-	// the tree v of a layer above: a file that some program derives from what changed, and that only that layer holds
-	// or only a package of that layer asks for.
-	CheckAbove(ctx context.Context, v *rootfs.View, steps []Step, changes []Change) ([]*HoldError, error)
+	// UpgradeAbove computes what steps, made in layers below with the given changes, mean for the last layer of the tree v
+	// beyond the copies it has of their files: files that some program derives from what changed, and that this layer
+	// holds itself or only a package of this layer asks for. The holds name steps that would leave such a file out of date.
+	UpgradeAbove(ctx context.Context, v *rootfs.View, steps []Step, changes []Change, opts UpgradeOptions) (*Effect, []*HoldError, error)
 	// DatabasePaths lists the whole-file databases, of which any layer may carry a copy: "var/lib/dpkg/status".
 	DatabasePaths() []string
 	// EditDatabase returns a layer's own copy of a whole-file database with the steps' entries brought to

@@ -82,7 +82,7 @@ type distributor struct {
 	// cur is the stack with all edits so far applied.
 	cur   *rootfs.Stack
 	edits *Edits
-	// changes are those of the upgrades made so far.
+	// changes are those of the upgrades made so far, but for files that stay as they were to whoever reads them.
 	changes []ecosystem.Change
 	// pending holds, for each layer, the packages that edit it.
 	pending []map[ecosystem.Key]bool
@@ -120,8 +120,18 @@ func (d *distributor) layer(ctx context.Context, i int) ([]*ecosystem.HoldError,
 	if err := d.apply(i); err != nil {
 		return nil, err
 	}
-	d.changes = append(d.changes, effect.Changes...)
+	d.note(view, effect)
 	return d.propagate(i, view, effect)
+}
+
+// note remembers the changes of an upgrade that whoever reads a file can tell.
+func (d *distributor) note(before *rootfs.View, effect *ecosystem.Effect) {
+	for _, c := range effect.Changes {
+		n, had := before.Lookup(c.Path)
+		if c.Entry == nil || !had || c.Entry.Type == tar.TypeLink || !sameFile(c.Entry, n.Inode()) {
+			d.changes = append(d.changes, c)
+		}
+	}
 }
 
 // fromBelow settles what the updates at home below layer i mean for it: copies of their files, which propagate has
@@ -145,11 +155,33 @@ func (d *distributor) fromBelow(ctx context.Context, i int) ([]*ecosystem.HoldEr
 	if err := d.apply(i); err != nil {
 		return nil, err
 	}
-	holds, err := d.eco.CheckAbove(ctx, d.cur.View(i+1), steps, d.changes)
+	return d.derive(ctx, i, steps)
+}
+
+// derive makes anew what layer i holds that is derived from files of the updates at home below it.
+func (d *distributor) derive(ctx context.Context, i int, steps []ecosystem.Step) ([]*ecosystem.HoldError, error) {
+	view, date := d.cur.View(i+1), d.timeOf(i)
+	effect, holds, err := d.eco.UpgradeAbove(ctx, view, steps, d.changes, ecosystem.UpgradeOptions{
+		OnModified: d.opts.OnModified, RestoreMissing: d.opts.RestoreMissing, Time: date,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("layer %d: %w", i, err)
 	}
-	return holds, nil
+	if len(holds) > 0 || len(effect.Changes) == 0 {
+		return holds, nil
+	}
+	d.edits.Times[i] = date
+	for _, c := range effect.Changes {
+		d.mark(i, c.Package)
+	}
+	if err := d.home(i, view, effect); err != nil {
+		return nil, err
+	}
+	if err := d.apply(i); err != nil {
+		return nil, err
+	}
+	d.note(view, effect)
+	return d.propagate(i, view, effect)
 }
 
 func (d *distributor) homeSteps(i int) []ecosystem.Step {

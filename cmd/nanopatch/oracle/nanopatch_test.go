@@ -43,7 +43,7 @@ func rebuilt(t *testing.T, source string, change func(*rebuild.Options), row *ro
 	t.Helper()
 	image, digest := open(t, source)
 	store, err := layer.OpenStore(filepath.Join(t.TempDir(), "layers"), layer.StoreOptions{
-		Keep: func(e *layer.Entry, _ []byte) bool { return rebuild.Wants(e.Path) }, KeepID: "oracle",
+		Keep: rebuild.Keep, KeepID: "oracle",
 	})
 	if err != nil {
 		t.Fatal(err)

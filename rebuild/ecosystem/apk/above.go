@@ -13,30 +13,30 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
-// CheckAbove holds the steps that change a directory which the trigger of a package in the tree v watches: what it derived from the
+// UpgradeAbove holds the steps that change a directory which the trigger of a package in the tree v watches: what it derived from the
 // directory may be a file of that layer. Only busybox's trigger is known not to matter: it makes links to applets where there is
 // nothing, and where an upgrade clears a place the layer that the package is in gets the link.
 //
 // A trigger whose work in the layers below could be computed holds the step, too, as it may have worked on more here.
-func (Ecosystem) CheckAbove(
-	_ context.Context, v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change,
-) ([]*ecosystem.HoldError, error) {
+func (Ecosystem) UpgradeAbove(
+	_ context.Context, v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change, _ ecosystem.UpgradeOptions,
+) (*ecosystem.Effect, []*ecosystem.HoldError, error) {
 	db, err := open(v)
 	if errors.Is(err, ecosystem.ErrNoDatabase) {
-		return nil, nil
+		return &ecosystem.Effect{}, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	u := &upgrade{db: db, tree: overlay.New(v), batch: newBatch(db.records, nil)}
 	watching, err := u.watching()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, s := range steps {
 		dirs, err := changedBy(s, changes)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, t := range watching {
 			watched := t.watched(dirs)
@@ -48,7 +48,7 @@ func (Ecosystem) CheckAbove(
 		}
 	}
 	slices.SortFunc(u.holds, func(a, b *ecosystem.HoldError) int { return cmp.Compare(a.Package.Name, b.Package.Name) })
-	return u.holds, nil
+	return &ecosystem.Effect{}, u.holds, nil
 }
 
 // changedBy lists the directories that count as changed by a step, by the names that its package has for them and by those of

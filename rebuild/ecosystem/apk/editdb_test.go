@@ -73,7 +73,7 @@ func edited(t *testing.T, m image, p string, steps []ecosystem.Step) (old, now [
 }
 
 // What a trigger of a layer above may have derived from a package below is not known.
-func TestCheckAbove(t *testing.T) {
+func TestUpgradeAbove(t *testing.T) {
 	below := image{t: t, packages: []spec{demo("1-r0", "1")}}
 	step := stepsFor(t, below.view(), demo("2-r0", "2").build(t))
 	watcher := func(name, script string) spec {
@@ -91,12 +91,12 @@ func TestCheckAbove(t *testing.T) {
 		"the one of busybox": {watcher("busybox", "#!/bin/sh\nbusybox --install -s\n"), 0},
 	} {
 		above := image{t: t, packages: []spec{demo("2-r0", "2"), c.more}}
-		holds, err := Ecosystem{}.CheckAbove(t.Context(), above.view(), step, nil)
+		_, holds, err := Ecosystem{}.UpgradeAbove(t.Context(), above.view(), step, nil, ecosystem.UpgradeOptions{})
 		if err != nil || len(holds) != c.holds {
 			t.Errorf("%s: got %v, %v", name, holds, err)
 		}
 	}
-	holds, err := Ecosystem{}.CheckAbove(t.Context(), viewOf(t), step, nil)
+	_, holds, err := Ecosystem{}.UpgradeAbove(t.Context(), viewOf(t), step, nil, ecosystem.UpgradeOptions{})
 	if err != nil || len(holds) > 0 {
 		t.Errorf("no database: got %v, %v", holds, err)
 	}

@@ -36,13 +36,13 @@ var derivedFiles = []derived{
 	{"update-fonts-scale", "usr/share/fonts/X11", "usr/share/fonts/X11/*/fonts.scale"},
 	{"update-fonts-dir", "usr/share/fonts/X11", "usr/share/fonts/X11/*/fonts.dir"},
 	{"update-fonts-alias", "etc/X11/fonts", "usr/share/fonts/X11/*/fonts.alias"},
-	{"journalctl", "usr/lib/systemd/catalog", "var/lib/systemd/catalog/database"},
 	{"systemd-hwdb", "usr/lib/udev/hwdb.d", "etc/udev/hwdb.bin"},
 	{"systemd-hwdb", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin"},
 	{"udevadm-hwdb", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin"},
 	{"update-initramfs", "usr/share/initramfs-tools", "boot/initrd.img-*"},
 	{"update-initramfs", "usr/lib/modules", "boot/initrd.img-*"},
 	{"update-initramfs", "usr/lib/firmware", "boot/initrd.img-*"},
+	{"helpztags", "usr/share/vim/*/doc", "usr/share/vim/*/doc/tags"},
 	{"update-xmlcatalog", "usr/share/xml", "etc/xml/catalog"},
 	{"update-catalog", "usr/share/sgml", "etc/sgml/catalog"},
 	{"", "usr/share/ca-certificates", "etc/ssl/certs/ca-certificates.crt"},
@@ -54,6 +54,7 @@ var derivedFiles = []derived{
 // derivedElsewhere are programs whose work is nothing to do here, with the reason.
 var derivedElsewhere = map[string]string{
 	"ldconfig":              "the cache is looked at by itself",
+	"journalctl":            "the catalog of messages, which systemd makes again when it starts",
 	"mandb":                 "an index that man(1) checks against the pages and does without",
 	"update-menus":          "menus of window managers, kept nowhere in an image",
 	"appstreamcli":          "a cache that is made again when asked for",
@@ -83,11 +84,10 @@ func (u *upgrade) checkDerived() error {
 				if d.program == "" && in.old.dropIn == "" {
 					continue
 				}
-				p, err := u.changedInput(in, d, dir)
-				if err != nil {
-					return err
-				}
-				if p != "" && !slices.Contains(outputs, p) {
+				p := in.changed(func(p string) bool {
+					return below(p, dir) && !slices.Contains(outputs, p) && u.matters(d, p, outputs[0])
+				})
+				if p != "" {
 					u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s would go stale: %s changes", listName(outputs[0]), listName(p))
 				}
 			}
@@ -126,28 +126,18 @@ func (u *upgrade) matches(pattern string) []string {
 	return at
 }
 
-// changedInput gives a path at or below a physical one whose change counts for a derived file, "" if there is none.
-func (u *upgrade) changedInput(in *install, d derived, dir string) (string, error) {
-	if d.program != "install-info" {
-		return in.changedBelow(dir), nil
+// changed gives a changed path that the caller looks for, "" if there is none.
+func (in *install) changed(wanted func(p string) bool) string {
+	if i := slices.IndexFunc(in.touched, wanted); i >= 0 {
+		return in.touched[i]
 	}
-	for _, p := range in.touched {
-		if !strings.HasPrefix(p, dir+"/") {
-			continue
-		}
-		if same, err := u.sameInfoEntries(p); err != nil || !same {
-			return p, err
-		}
-	}
-	return "", nil
+	return ""
 }
 
 // changedBelow gives a changed path at or below a physical one, "" if there is none.
 func (in *install) changedBelow(dir string) string {
-	for _, p := range in.touched {
-		if p == dir || strings.HasPrefix(p, dir+"/") {
-			return p
-		}
-	}
-	return ""
+	return in.changed(func(p string) bool { return below(p, dir) })
 }
+
+// below tells whether a physical path is a directory or something in it.
+func below(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }

@@ -43,15 +43,14 @@ func TestTriggers(t *testing.T) {
 			hold: "it triggers handler: postinst line 4: make-index",
 		},
 		{name: "nobody is interested", handler: ":", new: spec{files: base, control: files{"triggers": "activate other-word\n"}}},
-		{name: "nothing derived", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": "2"}}},
 		{
-			name: "a derived file", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry + "2"}},
-			change: func(m *image) { m.write("usr/share/info/dir", "index") }, hold: "/usr/share/info/dir would go stale",
+			name: "a derived file that has the new entry", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry + "2", "usr/share/info/b.info": infoEntry + "1"}},
+			change: func(m *image) { m.write("usr/share/info/dir", "Menu\n* A: (a).       About\n               A.\n") },
 		},
+		{name: "nothing derived", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry}}},
 		{
-			name: "a document with no other entry", handler: ":",
-			new:    spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/b.info": infoEntry + "2"}},
-			change: func(m *image) { m.write("usr/share/info/dir", "index") },
+			name: "a derived file", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry}},
+			change: func(m *image) { m.write("usr/share/info/dir", "index") }, hold: "/usr/share/info/dir would go stale",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -43,12 +43,12 @@ var wantedPrefixes = []string{
 	adminDir + "/", "etc/", "var/lib/systemd/deb-systemd-", "var/lib/ucf/", "var/cache/debconf/",
 	"usr/share/debconf/", "usr/share/dpkg/", "usr/share/base-passwd/", "usr/share/ca-certificates/", "usr/local/share/ca-certificates/",
 	"usr/share/python3/", "usr/lib/systemd/system/", "lib/systemd/system/", "usr/lib/systemd/user/", "usr/lib/tmpfiles.d/",
-	"usr/lib/sysusers.d/", "usr/lib/init/", "lib/init/", "usr/lib/lsb/", "lib/lsb/",
+	"usr/lib/sysusers.d/", "usr/lib/php/", "usr/share/apache2/", "usr/lib/init/", "lib/init/", "usr/lib/lsb/", "lib/lsb/",
 }
 
 // wantedFiles are read besides: programs that are scripts themselves.
 var wantedFiles = map[string]bool{
-	homeConfigPath: true, manifestPath: true, "usr/bin/dpkg-maintscript-helper": true, "usr/bin/ucf": true, "usr/bin/ucfr": true, "usr/sbin/update-ca-certificates": true,
+	homeConfigPath: true, manifestPath: true, "usr/share/info/dir": true, "usr/bin/dpkg-maintscript-helper": true, "usr/bin/ucf": true, "usr/bin/ucfr": true, "usr/sbin/update-ca-certificates": true,
 	"usr/bin/which.debianutils": true, "usr/bin/savelog": true, "bin/run-parts": true,
 }
 

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
@@ -27,7 +29,7 @@ const (
 // holds for each library its soname and path, and neither the version nor anything else of the content, so it stays
 // right as long as every soname that a changed file offers is in it with this path, and nothing that it names is gone.
 func (u *upgrade) checkLibraries() error {
-	data, err := readOptional(u.db.view, ldCachePath)
+	data, err := readFile(u.tree, ldCachePath)
 	if err != nil || data == nil {
 		return err // no cache, nothing to go stale
 	}
@@ -55,7 +57,82 @@ func (u *upgrade) checkLibraries() error {
 			u.hold(in.key(), ecosystem.ReasonMaintainerScript, "%s would go stale: %s", listName(ldCachePath), why)
 		}
 	}
+	return u.signLibraryCache(data)
+}
+
+// generatorText is how ldconfig names itself in the caches that it makes (generator in glibc's elf/cache.c).
+var generatorText = regexp.MustCompile(`ldconfig \([ -~]{1,100}\) \w+ release version [0-9.]+\x00`)
+
+// The cache's extensions (struct cache_extension in glibc's sysdeps/generic/dl-cache.h), of which the generator is the one that
+// comes last in the file.
+const (
+	ldExtensionMagic = 0xeaa42174
+	ldGeneratorTag   = 0
+)
+
+// signLibraryCache puts the name of a new ldconfig into the cache, as the run of it would that leaves all else as it is.
+func (u *upgrade) signLibraryCache(data []byte) error {
+	for _, in := range u.installs {
+		at := u.tree.Follow("sbin/ldconfig", true)
+		if !slices.Contains(in.touched, at) || u.held(in.key()) {
+			continue
+		}
+		f, ok := u.tree.Lookup(at)
+		if !ok || f.Regular() == nil {
+			continue
+		}
+		program, err := u.tree.ReadFile(at, maxDatabase)
+		if err != nil {
+			return err
+		}
+		name := generatorText.Find(program)
+		signed := withGenerator(data, bytes.TrimSuffix(name, []byte{0}))
+		if name == nil || bytes.Equal(signed, data) {
+			continue
+		}
+		was, ok := u.tree.Target(ldCachePath)
+		if !ok || was.Regular() == nil {
+			return nil
+		}
+		header := *was.Regular()
+		header.Path, header.ModTime = was.Path, u.opts.Time.Truncate(time.Second)
+		e, err := layer.NewFile(header, layer.Bytes(signed))
+		if err != nil {
+			return err
+		}
+		u.tree.Set(e, in.key(), false)
+	}
 	return nil
+}
+
+// withGenerator replaces the generator's name in a cache that has one at its end; any other comes back as it is.
+func withGenerator(data, name []byte) []byte {
+	const headerSize, offsetAt, extensionHeader, sectionSize, maxSections = 48, 32, 8, 16, 16
+	start := bytes.Index(data, []byte(ldCacheMagic))
+	if start < 0 || len(data)-start < headerSize {
+		return data
+	}
+	body := data[start:]
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		at := int64(order.Uint32(body[offsetAt:]))
+		if at == 0 || at+extensionHeader > int64(len(body)) || order.Uint32(body[at:]) != ldExtensionMagic {
+			continue
+		}
+		for i := range min(int64(order.Uint32(body[at+4:])), maxSections) {
+			section := at + extensionHeader + i*sectionSize
+			if section+sectionSize > int64(len(body)) || order.Uint32(body[section:]) != ldGeneratorTag {
+				continue
+			}
+			from, size := int64(order.Uint32(body[section+8:])), int64(order.Uint32(body[section+12:]))
+			if from+size != int64(len(body)) || from < section+sectionSize {
+				continue
+			}
+			signed := append(bytes.Clone(data[:int64(start)+from]), name...)
+			order.PutUint32(signed[int64(start)+section+12:], uint32(len(name)))
+			return signed
+		}
+	}
+	return data
 }
 
 // staleLibrary tells why the cache is wrong about a changed file, "" if it is right.
@@ -137,7 +214,7 @@ func (u *upgrade) libraryDirs() (map[string]bool, error) {
 			dirs[sub] = true
 		}
 	}
-	for _, dir := range []string{"lib", "usr/lib", "lib32", "lib64", "libx32", "usr/lib32", "usr/lib64", "usr/libx32"} {
+	for _, dir := range []string{"lib", "usr/lib"} { // as Debian builds it; others stand in the configuration
 		add(dir)
 	}
 	files := []string{ldConfPath}

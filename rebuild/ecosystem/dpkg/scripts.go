@@ -92,10 +92,14 @@ func (u *upgrade) runOld(ctx context.Context, in *install, kind string) error {
 
 // configureScripts runs the new versions' postinsts, each after those of the packages it depends on.
 func (u *upgrade) configureScripts(ctx context.Context) error {
+	for name := range u.moving {
+		u.moving[name] = debscript.Unpacked
+	}
 	for _, in := range u.configureOrder() {
 		if err := u.run(ctx, in, in.newCall(postinst, "configure", in.old.Version)); err != nil {
 			return err
 		}
+		u.moving[in.old.Name] = debscript.Configured
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/debscript"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
@@ -59,6 +60,8 @@ func (Ecosystem) Upgrade(
 // upgrade is one run of dpkg.
 type upgrade struct {
 	db *database
+	// above says that the changes were made in a layer below the tree's last: nothing but what follows from them is to do.
+	above bool
 	// before is the tree as it is, tree the one with all changes so far.
 	before, tree *overlay.Tree
 	opts         ecosystem.UpgradeOptions
@@ -75,8 +78,8 @@ type upgrade struct {
 	lost, obsoleted map[ecosystem.Key]map[string]bool
 	// bytecode lists compiled modules by directory and module.
 	bytecode map[string]map[string][]string
-	// moving are the names of the packages of the run.
-	moving map[string]bool
+	// moving are the names of the packages of the run, and how far it has come with them.
+	moving map[string]debscript.Progress
 	// pending are activated triggers, by interested package; requests the programs that scripts called to derive files.
 	pending  map[string]pending
 	requests []request
@@ -132,7 +135,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 	u := &upgrade{
 		db: db, before: overlay.New(v), tree: overlay.New(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
 		lost: make(map[ecosystem.Key]map[string]bool), obsoleted: make(map[ecosystem.Key]map[string]bool),
-		bytecode: make(map[string]map[string][]string), moving: make(map[string]bool),
+		bytecode: make(map[string]map[string][]string), moving: make(map[string]debscript.Progress),
 	}
 	if u.opts.OnModified == "" {
 		u.opts.OnModified = ecosystem.HoldModified
@@ -147,7 +150,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 		}
 		u.installs = append(u.installs, in)
 		u.byKey[in.key()] = in
-		u.moving[in.old.Name] = true
+		u.moving[in.old.Name] = debscript.Waiting
 	}
 	u.sortInstalls()
 	return u, u.readShippers()

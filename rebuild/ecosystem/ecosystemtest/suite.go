@@ -97,7 +97,7 @@ func testNoDatabase(t *testing.T, c Config) {
 			t.Errorf("the content of the database %s is not wanted", p)
 		}
 	}
-	if holds, err := c.Ecosystem.CheckAbove(t.Context(), view(t), c.Steps, nil); err != nil || len(holds) > 0 {
+	if _, holds, err := c.Ecosystem.UpgradeAbove(t.Context(), view(t), c.Steps, nil, ecosystem.UpgradeOptions{}); err != nil || len(holds) > 0 {
 		t.Errorf("a layer without a database: got %v, %v", holds, err)
 	}
 }

@@ -275,6 +275,8 @@ func (sh *shell) program(args []string) (int, error) {
 	switch base(p.Physical) {
 	case "dash", "bash":
 		return proc.shell()
+	case "test", "[": // the program is called by others, find for one, and is like the builtin
+		return sh.test(args)
 	}
 	if c := sh.m.command(p); c != nil {
 		status, err := c(proc)

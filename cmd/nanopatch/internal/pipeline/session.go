@@ -49,8 +49,8 @@ type Session struct {
 }
 
 // keepID names what the index of a layer keeps; it changes when that does, so that old indexes are not used. The number
-// is for rebuild.Wants.
-func keepID() string { return "2-" + generate.WantsID() }
+// is for rebuild.Keep.
+func keepID() string { return "3-" + generate.WantsID() }
 
 // Open sets up a run. Nothing is asked of the network yet.
 func Open(cfg Config) (*Session, error) {
@@ -114,7 +114,7 @@ func (s *Session) Repository(ref image.Ref) (image.Repository, error) {
 // wants tells which files' content the index of a layer keeps: the package database's, and what the SBOM's catalogers
 // may read.
 func wants(e *layer.Entry, head []byte) bool {
-	return rebuild.Wants(e.Path) || generate.Wants(e.Path, e.Mode, e.Size, head)
+	return rebuild.Keep(e, head) || generate.Wants(e.Path, e.Mode, e.Size, head)
 }
 
 // stage begins a stage; the function returned ends it. A stage that runs for several images adds up.

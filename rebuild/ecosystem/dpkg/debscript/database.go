@@ -131,12 +131,28 @@ func (r *record) qualified() string {
 	return r.name
 }
 
-// stable refuses answers about packages that are being upgraded.
+// stable refuses answers about packages that are being upgraded while the order of unpacking decides about them.
 func (s *session) stable(p *script.Process, r *record, what string) error {
-	if s.Moving[r.name] || r.name == s.Package {
+	progress, moving := s.Moving[r.name]
+	if r.name == s.Package || moving && progress == Waiting {
 		return p.Unknownf("asks for the %s of %s, which is being upgraded", what, r.name)
 	}
 	return nil
+}
+
+// now is the record of a package with the status that it has at this point of the run.
+func (s *session) now(r *record) *record {
+	if r.name == s.Package {
+		return s.own(r)
+	}
+	if s.Moving[r.name] != Unpacked {
+		return r
+	}
+	c := *r
+	c.fields = maps.Clone(r.fields)
+	words := append(strings.Fields(r.get("Status")), "install")
+	c.fields["status"] = words[0] + " ok unpacked"
+	return &c
 }
 
 // own is the record of the script's own package with the status that dpkg gives it while the script runs (process_archive in

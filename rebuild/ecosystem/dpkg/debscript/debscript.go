@@ -23,13 +23,26 @@ type Invocation struct {
 	Config, Templates []byte
 	// Instances is how many instances of the package, by architecture, are installed: 1 where it is 0.
 	Instances int
-	// Moving are the packages of the run, whose state and version the database may not tell.
-	Moving map[string]bool
+	// Moving are the packages of the run with how far it has come with them; the tree's database has their old state while
+	// any of them is to be unpacked, and their last one afterwards.
+	Moving map[string]Progress
 	// Tree is what the script sees and edits, the package's new database included where dpkg would have written it. After
 	// an error the edits are of no use.
 	Tree   *script.Tree
 	Limits script.Limits
 }
+
+// Progress is how far a run has come with a package.
+type Progress int
+
+// The values of Progress.
+const (
+	// Waiting says that the package is still to be unpacked, or was just unpacked while others are to be.
+	Waiting Progress = iota
+	// Unpacked and Configured are its states when all packages are unpacked.
+	Unpacked
+	Configured
+)
 
 // Trigger is a trigger that a script activates with dpkg-trigger(1).
 type Trigger struct {
@@ -108,7 +121,7 @@ func commands() map[string]script.Command {
 		{"systemd-tmpfiles": tmpfiles, "systemd-sysusers": sysusers, "adduser": addUser, "useradd": addUser, "addgroup": addGroup, "groupadd": addGroup},
 		{"/usr/share/debconf/frontend": frontend, "debconf-escape": debconfEscape},
 		{"setcap": setcap, "py3compile": request, "py3clean": cleans, "pycompile": request, "pyclean": cleans},
-		{"ischroot": succeeds, "logger": succeeds, "su": su, "uname": uname, "mountpoint": mountpoint, "perl": perl, "getcap": getcap, "setpriv": setpriv, "openssl": openssl},
+		{"ischroot": succeeds, "logger": succeeds, "su": su, "uname": uname, "mountpoint": mountpoint, "perl": perl, "getcap": getcap, "setpriv": setpriv, "openssl": openssl, "a2query": apacheQuery, "run-parts": runParts},
 		{"pidof": nothingFound, "pgrep": nothingFound, "dbus-send": nothingFound, "selinuxenabled": nothingFound},
 		{"systemd-machine-id-setup": succeeds, "pg_lsclusters": lsClusters, "dbus-uuidgen": dbusUUID, "update-passwd": updatePasswd},
 		{"python3": python, "python3.9": python, "python3.10": python, "python3.11": python, "python3.12": python, "python3.13": python},

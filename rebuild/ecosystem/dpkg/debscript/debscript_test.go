@@ -85,6 +85,19 @@ deb-systemd-helper update-state demo.service; deb-systemd-helper debian-installe
 		},
 	},
 	{
+		name: "parts, settings and modules", script: `run-parts --test -- /etc/hooks; run-parts /etc/none.d || echo "no $?"
+perl -lne '
+		s/[[:space:]]+/ /g; s/[[:space:]]+$//;
+		print if s/^[[:space:]]*PermitRootLogin[[:space:]=]+//i' /etc/ssh/sshd_config
+if a2query -m php >/dev/null 2>&1; then find /etc/hooks -type f ! -exec test -x {} \; -print; fi`,
+		files: map[string]string{
+			"usr/bin/run-parts": "ELF", "usr/bin/perl": "ELF", "usr/sbin/a2query": "#!/usr/bin/perl\n", "usr/bin/find": "ELF", "usr/bin/test": "ELF",
+			"etc/hooks/b": "x", "etc/hooks/a_1": "x", "etc/hooks/c.dpkg-old": "x", "etc/apache2/mods-enabled/php.load": "x",
+			"etc/ssh/sshd_config": "Port 22\n  permitrootlogin \t no  \n#PermitRootLogin yes\nPermitRootLoginX\n",
+		},
+		output: "/etc/hooks/a_1\n/etc/hooks/b\nrun-parts: /etc/none.d: no such file or directory\nno 1\nno\n",
+	},
+	{
 		name: "nothing new about a unit", script: `deb-systemd-helper enable demo.service; deb-systemd-helper update-state demo.service; systemctl daemon-reload || true; echo done`,
 		files: map[string]string{
 			"usr/lib/systemd/system/demo.service":                                             "[Install]\nWantedBy=multi-user.target\n",
@@ -183,6 +196,8 @@ func TestUnknown(t *testing.T) {
 	for text, reason := range map[string]string{
 		"dpkg --configure -a":                        "postinst line 2: dpkg --configure -a: has operands that are not modelled",
 		"dpkg-query -W -f '${Version}' demo":         "which is being upgraded",
+		"perl -lne 'print if s/x//' /etc/passwd":     "runs a perl program",
+		"openssl req -new":                           "is not modelled",
 		"deb-systemd-helper enable new.service":      "reads the unit new.service",
 		"update-alternatives --config ed":            "not modelled",
 		"update-alternatives --nosuch x y":           "not modelled",
@@ -190,6 +205,7 @@ func TestUnknown(t *testing.T) {
 		"dpkg-divert --add --rename --divert x /y/z": "diverts",
 	} {
 		tr := tree(t, map[string]string{
+			"usr/bin/perl": "ELF", "usr/bin/openssl": "ELF",
 			"var/lib/dpkg/status": status + "\nPackage: demo\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n",
 		})
 		_, err := postinst(t, tr, text)

@@ -20,6 +20,8 @@
 //
 // debconf's answers come from a session that speaks its protocol, and not from functions named db_get: scripts then source the
 // confmodule that the image has, in all its spellings. The database is neither asked nor written, so that an image looks as if
-// nobody had been there to answer. A question about the state or the version of a package that is itself being upgraded is unknown: what it
-// is answered depends on how far dpkg has come, which is not modelled here. Its files are told, as the database has them.
+// nobody had been there to answer.
+//
+// A question about a package that is itself being upgraded is answered by how far the run has come ([Progress]). While packages are
+// being unpacked, that is a matter of their order, which is apt's to choose: then its state and version are unknown.
 package debscript

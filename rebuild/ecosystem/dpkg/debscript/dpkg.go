@@ -223,8 +223,8 @@ func show(p *script.Process, format string, specs []string) (int, error) {
 				break
 			}
 			name, after, closed := strings.Cut(rest[2:], "}")
-			if s := of(p); r.name == s.Package && strings.HasPrefix(name, "db:Status") {
-				r = s.own(r)
+			if strings.HasPrefix(name, "db:Status") || name == "Status" && r.name != of(p).Package {
+				r = of(p).now(r)
 			}
 			value, ok := virtualField(r, name)
 			if !closed || !ok {
@@ -283,6 +283,9 @@ func showStatus(p *script.Process, specs []string) (int, error) {
 	return eachPackage(p, specs, func(r *record) error {
 		if err := of(p).stable(p, r, "status"); err != nil {
 			return err
+		}
+		if of(p).Moving[r.name] == Unpacked {
+			return p.Unknownf("prints all of the status of %s, which is being upgraded", r.name)
 		}
 		return p.Print(r.stanza + "\n")
 	})

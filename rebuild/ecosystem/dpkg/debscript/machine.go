@@ -58,8 +58,37 @@ func perl(p *script.Process) (int, error) {
 	if len(p.Args) == 3 && p.Args[1] == "-nle" && p.Args[2] == `print "\Q$_\E\n"` {
 		return quoteMeta(p)
 	}
+	if len(p.Args) > 2 && p.Args[1] == "-lne" {
+		if m := settingQuery.FindStringSubmatch(strings.Join(strings.Fields(p.Args[2]), " ")); m != nil {
+			return settings(p, regexp.MustCompile("(?i)^[[:space:]]*"+m[1]+m[2]), p.Args[3:])
+		}
+	}
 	return 0, p.Unknownf("runs a perl program")
 }
+
+// settingQuery is how the scripts of openssh-server read a setting of sshd_config, its lines joined.
+var settingQuery = regexp.MustCompile(`^s/\[\[:space:\]\]\+/ /g; s/\[\[:space:\]\]\+\$//; ` +
+	`print if s/\^\[\[:space:\]\]\*(\w+)(\[\[:space:\]=?\]\+)//i$`)
+
+// settings prints what stands behind a setting's name in the lines of files, with single blanks.
+func settings(p *script.Process, name *regexp.Regexp, files []string) (int, error) {
+	return 0, p.ReadFiles(files, func(file string, data []byte, err error) error {
+		if err != nil {
+			return p.Unknownf("reads %s: %v", file, err)
+		}
+		for line := range strings.Lines(string(data)) {
+			line = strings.TrimRight(blanks.ReplaceAllString(line, " "), " ")
+			if at := name.FindStringIndex(line); at != nil {
+				if err := p.Print(line[at[1]:] + "\n"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+var blanks = regexp.MustCompile("[[:space:]]+")
 
 // quoteMeta puts a backslash before every character of the input's lines that is no letter, digit or underscore.
 func quoteMeta(p *script.Process) (int, error) {
@@ -109,6 +138,59 @@ func lsClusters(p *script.Process) (int, error) {
 	}
 	return 0, nil
 }
+
+// apacheQuery is "a2query -m MODULE", for a module that is enabled.
+func apacheQuery(p *script.Process) (int, error) {
+	if len(p.Args) != 3 || p.Args[1] != "-m" || p.Captured() || strings.Contains(p.Args[2], "/") {
+		return 0, p.Unknownf("is not modelled")
+	}
+	if !p.Tree().Exists("/etc/apache2/mods-enabled/" + strings.TrimSuffix(p.Args[2], ".load") + ".load") {
+		return 0, p.Unknownf("asks about a module that is not enabled")
+	}
+	return 0, nil
+}
+
+// runParts lists the programs of a directory (run-parts(8) with --test), or runs them where there are none.
+func runParts(p *script.Process) (int, error) {
+	test := false
+	var dirs []string
+	for _, arg := range p.Args[1:] {
+		switch {
+		case arg == "--test":
+			test = true
+		case arg == "--" || arg == "--verbose" || arg == "-v":
+		case strings.HasPrefix(arg, "-"):
+			return 0, p.Unknownf("has the option %.20q, which is not modelled", arg)
+		default:
+			dirs = append(dirs, arg)
+		}
+	}
+	if len(dirs) != 1 {
+		return 0, p.Unknownf("has %d operands", len(dirs))
+	}
+	names, err := p.Tree().ReadDir(p.Abs(dirs[0]))
+	if err != nil {
+		return p.FailFile(1, dirs[0], err)
+	}
+	for _, name := range names {
+		_, e, err := p.Tree().Stat(p.Abs(dirs[0] + "/" + name))
+		if err := known(err); err != nil {
+			return 0, err
+		}
+		if err != nil || !e.IsRegular() || e.Mode&0o111 == 0 || !partName.MatchString(name) {
+			continue
+		}
+		if !test {
+			return 0, p.Unknownf("runs %s/%s", dirs[0], name)
+		}
+		if err := p.Print(dirs[0] + "/" + name + "\n"); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+var partName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
 // getcap prints nothing for a file without capabilities.
 func getcap(p *script.Process) (int, error) {
