@@ -96,7 +96,12 @@ func start(t *testing.T, c *chroot, names []string) {
 			if !strings.Contains(out, s.says) {
 				t.Fatalf("it did not say %q:\n%s", s.says, out)
 			}
-			t.Logf("%s", out)
+			for line := range strings.Lines(out) {
+				if strings.Contains(line, s.says) {
+					t.Log(strings.TrimSpace(line))
+					break
+				}
+			}
 		})
 	}
 }
