@@ -14,7 +14,7 @@ import (
 )
 
 func newSBOMCmd(g *globalOptions) *cobra.Command {
-	scope := string(generate.Squashed)
+	scope, trust := string(generate.Squashed), trustOptions{}
 	cmd := &cobra.Command{
 		Use:   "sbom IMAGE",
 		Short: "Make the SBOM of an image, every package with the layer it lives in",
@@ -24,17 +24,23 @@ the same document, byte for byte. Of an index, choose one platform.
 --scope squashed lists what a container of the image sees; all-layers lists what any layer holds, packages that a
 layer above removed or replaced among them.
 
+With --key, an SBOM that is attached to the image is used as it is if it verifies with the key
+and is of that very digest; else one is made.
+
 ` + ExitHelp,
 		Example: `  nanopatch sbom registry.example/base:12
   nanopatch sbom oci:image:latest -o spdx-json=sbom.spdx.json -o table`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, a []string) error { return g.sbom(cmd.Context(), a[0], generate.Scope(scope)) },
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return g.sbom(cmd.Context(), a[0], generate.Scope(scope), &trust)
+		},
 	}
 	cmd.Flags().StringVar(&scope, "scope", scope, "what to list: squashed or all-layers")
+	trust.register(cmd.Flags())
 	return cmd
 }
 
-func (g *globalOptions) sbom(ctx context.Context, source string, scope generate.Scope) error {
+func (g *globalOptions) sbom(ctx context.Context, source string, scope generate.Scope, trust *trustOptions) error {
 	if !slices.Contains(generate.Scopes(), scope) {
 		return usagef("--scope %s: it is squashed or all-layers", scope)
 	}
@@ -48,7 +54,12 @@ func (g *globalOptions) sbom(ctx context.Context, source string, scope generate.
 	}
 	var doc *generate.Document
 	err = g.during(func(s *pipeline.Session) error {
-		doc, err = g.imageDocument(ctx, s, source, scope)
+		if trust.key != "" {
+			doc, err = g.attachedDocument(ctx, s, source, scope, trust)
+		}
+		if doc == nil && err == nil {
+			doc, err = g.imageDocument(ctx, s, source, scope)
+		}
 		return err
 	})
 	if err != nil {
@@ -66,6 +77,28 @@ func (g *globalOptions) imageDocument(
 		return nil, err
 	}
 	return s.Document(ctx, source, img.Image, scope)
+}
+
+// attachedDocument is the SBOM that the signer attached to the image; nil where there is none.
+func (g *globalOptions) attachedDocument(
+	ctx context.Context, s *pipeline.Session, source string, scope generate.Scope, trust *trustOptions,
+) (*generate.Document, error) {
+	if scope != generate.Squashed {
+		return nil, usagef("an attached SBOM lists what a container sees: --%skey goes with --scope %s", trust.prefix, generate.Squashed)
+	}
+	verifier, err := trust.verifier(g)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := image.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	img, err := g.oneImage(ctx, s, source)
+	if err != nil {
+		return nil, err
+	}
+	return s.Attached(ctx, ref, img.Descriptor.Digest, verifier)
 }
 
 // oneImage opens the one image that a name and --platform choose.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -56,13 +57,11 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 		s.stage("sbom")(count(len(doc.Packages), "package") + ", cached")
 		return doc, nil
 	}
-	done := s.stage("index")
-	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
+	stack, err := s.indexed(ctx, ref, img)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ref, err)
+		return nil, err
 	}
-	done(count(stack.Len(), "layer"))
-	done = s.stage("sbom")
+	done := s.stage("sbom")
 	var doc *generate.Document
 	if scope == generate.AllLayers {
 		doc, err = s.documents.GenerateAllLayers(ctx, described, layers{tree{stack.Top()}, stack}, created)
@@ -74,6 +73,25 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 	}
 	done(count(len(doc.Packages), "package"))
 	return doc, nil
+}
+
+// indexed reads an image's layers, and meanwhile prepares the catalogers.
+func (s *Session) indexed(ctx context.Context, ref string, img v1.Image) (*rootfs.Stack, error) {
+	done := s.stage("index")
+	var g errgroup.Group // of the caller's context: the layers' content is read under it long after
+	g.Go(func() error { return s.documents.Prepare(ctx) })
+	var stack *rootfs.Stack
+	g.Go(func() (err error) {
+		if stack, _, err = rebuild.Read(ctx, img, s.readOptions()); err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	done(count(stack.Len(), "layer"))
+	return stack, nil
 }
 
 // side is a document as one side of a comparison.
