@@ -65,6 +65,8 @@ type PackageExplanation struct {
 	Removed *PackageRemoval `json:"removed,omitempty"`
 	// Below lists the versions that lower layers installed and this one shadows, lowest first.
 	Below []ShadowedVersion `json:"below"`
+	// Wasted is the bytes of the package's files, in any of these versions, that layers hold and the image does not show.
+	Wasted int64 `json:"wasted"`
 }
 
 // PackageRemoval is a layer whose package database no longer names a package that the layers below it installed.
@@ -104,14 +106,15 @@ func explainPackage(stack *rootfs.Stack, layers []plan.Layer, what string) ([]Pa
 		}
 		here := false
 		for _, p := range called(db, what) {
-			below, err := versionsBelow(stack, b.ecosystem, p, homes[p.Key])
+			below, files, err := versionsBelow(stack, b.ecosystem, p, homes[p.Key])
 			if err != nil {
 				return nil, err
 			}
 			here = true
+			owned := db.Files(p.Key)
 			found = append(found, PackageExplanation{
-				Name: p.Name, Arch: p.Arch, Version: p.Version, Home: homes[p.Key],
-				CreatedBy: layers[homes[p.Key]].CreatedBy, Files: len(db.Files(p.Key)), Below: below,
+				Name: p.Name, Arch: p.Arch, Version: p.Version, Home: homes[p.Key], CreatedBy: layers[homes[p.Key]].CreatedBy,
+				Files: len(owned), Below: below, Wasted: wasted(stack, append(files, owned...)),
 			})
 		}
 		if here {
@@ -152,14 +155,14 @@ func explainRemoved(stack *rootfs.Stack, layers []plan.Layer, eco ecosystem.Ecos
 			return nil, fmt.Errorf("layer %d: %w", i-1, err)
 		}
 		for _, p := range called(db, what) {
-			versions, err := versionsBelow(stack, eco, p, i)
+			versions, files, err := versionsBelow(stack, eco, p, i)
 			if err != nil {
 				return nil, err
 			}
 			last := versions[len(versions)-1] // p itself
 			found = append(found, PackageExplanation{
 				Name: p.Name, Arch: p.Arch, Version: p.Version, Home: last.Layer, CreatedBy: layers[last.Layer].CreatedBy,
-				Files: len(db.Files(p.Key)), Below: versions[:len(versions)-1],
+				Files: len(db.Files(p.Key)), Below: versions[:len(versions)-1], Wasted: wasted(stack, files),
 				Removed: &PackageRemoval{Layer: i, CreatedBy: layers[i].CreatedBy},
 			})
 		}
@@ -167,9 +170,12 @@ func explainRemoved(stack *rootfs.Stack, layers []plan.Layer, eco ecosystem.Ecos
 	return found, nil
 }
 
-// versionsBelow lists the versions of a package in the layers below one, each where it first appears.
-func versionsBelow(stack *rootfs.Stack, eco ecosystem.Ecosystem, p ecosystem.Package, home int) ([]ShadowedVersion, error) {
-	below := []ShadowedVersion{}
+// versionsBelow lists the versions of a package in the layers below one, each where it first appears, and the files that
+// any of them owns.
+func versionsBelow(
+	stack *rootfs.Stack, eco ecosystem.Ecosystem, p ecosystem.Package, home int,
+) (below []ShadowedVersion, files []string, err error) {
+	below = []ShadowedVersion{}
 	last := ""
 	for i := range home {
 		db, err := eco.Open(stack.View(i + 1))
@@ -177,16 +183,37 @@ func versionsBelow(stack *rootfs.Stack, eco ecosystem.Ecosystem, p ecosystem.Pac
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("layer %d: %w", i, err)
+			return nil, nil, fmt.Errorf("layer %d: %w", i, err)
 		}
 		packages := db.Packages()
 		k := slices.IndexFunc(packages, func(q ecosystem.Package) bool { return q.Key == p.Key })
 		if k >= 0 && packages[k].Version != last {
 			last = packages[k].Version
 			below = append(below, ShadowedVersion{Layer: i, Version: last})
+			files = append(files, db.Files(p.Key)...)
 		}
 	}
-	return below, nil
+	return below, files, nil
+}
+
+// wasted is the bytes of all regular files that any layer holds under the names and that the image does not show.
+func wasted(stack *rootfs.Stack, files []string) int64 {
+	var sum int64
+	seen := map[string]bool{}
+	for _, file := range files {
+		physical, err := stack.Top().ResolveDir(file)
+		if err != nil || seen[physical] {
+			continue // what a link leads out of the tree has no place in it
+		}
+		seen[physical] = true
+		visible, shown := stack.Top().Lookup(physical)
+		for _, n := range stack.History(physical) {
+			if _, _, whiteout := n.Whiteout(); !whiteout && n.IsRegular() && (!shown || n.Layer != visible.Layer) {
+				sum += n.Size
+			}
+		}
+	}
+	return sum
 }
 
 func explainPath(stack *rootfs.Stack, layers []plan.Layer, what string) (*PathExplanation, error) {

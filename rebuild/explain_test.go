@@ -134,7 +134,10 @@ func TestExplainRemovedPackage(t *testing.T) {
 		!slices.Equal(p.Below, []rebuild.ShadowedVersion{{Layer: 0, Version: "1"}}) {
 		t.Errorf("got %+v", p)
 	}
-	if x, err = rebuild.Explain(stack, layers, "a:amd64"); err != nil || x.Packages[0].Removed != nil || x.Packages[0].Home != 0 {
+	if want := int64(len("b") + len("b2")); p.Wasted != want {
+		t.Errorf("%d bytes wasted, want %d: both copies of its file", p.Wasted, want)
+	}
+	if x, err = rebuild.Explain(stack, layers, "a:amd64"); err != nil || x.Packages[0].Removed != nil || x.Packages[0].Home != 0 || x.Packages[0].Wasted != 0 {
 		t.Errorf("a is installed: %+v, %v", x, err)
 	}
 	if _, err := rebuild.Explain(stack, layers, "c"); !errors.Is(err, rebuild.ErrUnknown) {

@@ -24,8 +24,8 @@ the same document, byte for byte. Of an index, choose one platform.
 --scope squashed lists what a container of the image sees; all-layers lists what any layer holds, packages that a
 layer above removed or replaced among them.
 
-With --key, an SBOM that is attached to the image is used as it is if it verifies with the key
-and is of that very digest; else one is made.
+With --key or --identity, an SBOM that this signer attached to the image is used as it is if it
+verifies and is of that very digest; else one is made.
 
 ` + ExitHelp,
 		Example: `  nanopatch sbom registry.example/base:12
@@ -54,7 +54,7 @@ func (g *globalOptions) sbom(ctx context.Context, source string, scope generate.
 	}
 	var doc *generate.Document
 	err = g.during(func(s *pipeline.Session) error {
-		if trust.key != "" {
+		if trust.given() {
 			doc, err = g.attachedDocument(ctx, s, source, scope, trust)
 		}
 		if doc == nil && err == nil {
@@ -84,9 +84,9 @@ func (g *globalOptions) attachedDocument(
 	ctx context.Context, s *pipeline.Session, source string, scope generate.Scope, trust *trustOptions,
 ) (*generate.Document, error) {
 	if scope != generate.Squashed {
-		return nil, usagef("an attached SBOM lists what a container sees: --%skey goes with --scope %s", trust.prefix, generate.Squashed)
+		return nil, usagef("an attached SBOM lists what a container sees: whom to trust goes with --scope %s", generate.Squashed)
 	}
-	verifier, err := trust.verifier(g)
+	verifier, err := trust.verifier(ctx, false)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ func explanationSections(x *rebuild.Explanation) []section {
 			s.add(fmt.Sprint(b.Layer), b.Version+" (shadowed)", "")
 		}
 		s.add(fmt.Sprint(p.Home), p.Version, p.CreatedBy)
+		if p.Wasted > 0 {
+			s.title += fmt.Sprintf(", %s in shadowed copies", Size(p.Wasted))
+		}
 		if p.Removed != nil {
 			s.title += ", removed"
 			s.add(fmt.Sprint(p.Removed.Layer), "removed", p.Removed.CreatedBy)
