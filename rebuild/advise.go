@@ -19,9 +19,9 @@ import (
 // PublishedAdvisories in Options.Advisories stands for what the image's own distribution publishes.
 const PublishedAdvisories = "published"
 
-// advisories are the documents that the options name. Files are looked into now: a wrong one is a mistake that shows before
+// AdvisoryDocuments are the documents that the options name. Files are looked into now: a wrong one is a mistake that shows before
 // anything is fetched.
-func (o *Options) advisories(ctx context.Context, d plan.Distro) ([]advisory.Document, error) {
+func (o *Options) AdvisoryDocuments(ctx context.Context, d plan.Distro) ([]advisory.Document, error) {
 	if o.Lock != nil {
 		return nil, nil // the lock repeats what was known
 	}

@@ -40,6 +40,7 @@ type AppliedLayer struct {
 	NewDigest v1.Hash     `json:"newDigest"`
 	OldSize   int64       `json:"oldSize"`
 	NewSize   int64       `json:"newSize"`
+	CreatedBy string      `json:"createdBy"`
 }
 
 // Apply rewrites the layers that the plan edits. With nothing to do it returns the source image itself.
@@ -131,7 +132,7 @@ func (j *Job) applied(rewritten []v1.Layer) ([]AppliedLayer, error) {
 	layers := make([]AppliedLayer, len(j.Plan.Layers))
 	for i, l := range j.Plan.Layers {
 		layers[i] = AppliedLayer{
-			Index: i, Action: l.Action, OldDigest: l.Digest, NewDigest: l.Digest, OldSize: l.Size, NewSize: l.Size,
+			Index: i, Action: l.Action, OldDigest: l.Digest, NewDigest: l.Digest, OldSize: l.Size, NewSize: l.Size, CreatedBy: l.CreatedBy,
 		}
 		if i >= len(rewritten) || rewritten[i] == nil {
 			continue

@@ -42,7 +42,7 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 		j.opts.Client = j.opts.Client.WithLogins(own)
 	}
 	j.Plan.Choices = plan.ChoicesOf(j.opts.Edits)
-	if l.advisories, err = j.opts.advisories(ctx, j.Plan.Distro); err != nil {
+	if l.advisories, err = j.opts.AdvisoryDocuments(ctx, j.Plan.Distro); err != nil {
 		return err
 	}
 	if j.opts.Lock != nil {

@@ -18,6 +18,8 @@ type Document struct {
 	// Distro is the distribution's id as os-release has it ("debian"), DistroVersion its version, with the point release
 	// where the image knows it ("12.5"); empty where there is none.
 	Distro, DistroVersion string
+	// DistroCodename is the release's name ("bookworm"), where os-release has one and the document keeps it.
+	DistroCodename string
 	// Layers are the image's layers, lowest first; empty in a document that does not name them.
 	Layers []sbom.Layer
 	// Packages are sorted by [sbom.Compare]. Their Layer points into Layers.
@@ -36,7 +38,7 @@ type Document struct {
 func newDocument(d Document, home func(pkg.Package) (layer int, ok bool)) *Document {
 	d.layerOf = map[string]int{}
 	if release := d.sbom.Artifacts.LinuxDistribution; release != nil {
-		d.Distro, d.DistroVersion = release.ID, release.VersionID
+		d.Distro, d.DistroVersion, d.DistroCodename = release.ID, release.VersionID, release.VersionCodename
 	}
 	for _, p := range d.sbom.Artifacts.Packages.Sorted() {
 		out := convert(p)

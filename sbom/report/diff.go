@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,8 @@ func diffSummary(d *diff.Diff) string {
 		{byDirection[""], "changed"},
 		{len(d.Added), "added"},
 		{len(d.Removed), "removed"},
+		{len(d.Moved), "moved to another layer"},
+		{len(d.Relicensed), "relicensed"},
 		{len(d.Consequences), "following from that"},
 		{d.Unchanged, "unchanged"},
 	} {
@@ -76,15 +79,60 @@ func diffSections(d *diff.Diff) []section {
 		changes("Upgraded", d.Changed, diff.Upgrade, green), changes("Downgraded", d.Changed, diff.Downgrade, red),
 		changes("Changed", d.Changed, "", plain), packages("Added", d.Added, yellow), packages("Removed", d.Removed, yellow),
 	}
+	moved := section{title: "Moved to another layer", columns: []string{"package", "type", "version", "from layer", "to layer"}}
+	for _, m := range d.Moved {
+		moved.add(named(m.Name, m.Arch), m.Type, m.Version, layer(&m.FromLayer), layer(&m.Layer))
+	}
+	licenses := section{title: "Relicensed", columns: []string{"package", "type", "version", "from", "to"}, paint: yellow}
+	relicensed(d, func(name, typ, version string, l diff.Licenses) {
+		licenses.add(name, typ, version, strings.Join(l.From, ", "), strings.Join(l.To, ", "))
+	})
 	follow := section{title: "Following from the updates", columns: []string{"package", "type", "from", "to", "because"}}
 	for _, c := range d.Consequences {
 		follow.add(named(c.Name, c.Arch), c.Type, c.From, c.To, c.Because)
 	}
-	fixed := section{title: "Fixed CVEs", columns: []string{"id"}}
+	fixed := section{title: "Fixed CVEs", columns: []string{"id", "package", "says"}}
 	for _, id := range d.FixedCVEs {
-		fixed.add(id)
+		names, sources := fixers(d, id)
+		fixed.add(id, strings.Join(names, ", "), strings.Join(sources, ", "))
 	}
-	return append(all, follow, fixed)
+	return append(all, moved, licenses, follow, fixed)
+}
+
+// relicensed calls f for each package that changed its licenses, with a new version or without.
+func relicensed(d *diff.Diff, f func(name, typ, version string, l diff.Licenses)) {
+	for _, c := range d.Changed {
+		if c.Licenses != nil {
+			f(named(c.Name, c.Arch), c.Type, c.To, *c.Licenses)
+		}
+	}
+	for _, r := range d.Relicensed {
+		f(named(r.Name, r.Arch), r.Type, r.Version, r.Licenses)
+	}
+}
+
+// fixers are the packages whose upgrades fix a CVE, and the sources that say so.
+func fixers(d *diff.Diff, id string) (names, sources []string) {
+	for _, c := range d.Changed {
+		if !slices.Contains(c.FixedCVEs, id) {
+			continue
+		}
+		names = append(names, named(c.Name, c.Arch))
+		for _, s := range c.Advisories {
+			if source := Source(s.Kind, s.Name); slices.Contains(s.CVEs, id) && !slices.Contains(sources, source) {
+				sources = append(sources, source)
+			}
+		}
+	}
+	return names, sources
+}
+
+// Source names what says that a CVE is fixed: "osv (debian.json)".
+func Source(kind, name string) string {
+	if name == "" {
+		return kind
+	}
+	return kind + " (" + name + ")"
 }
 
 func changes(title string, list []diff.Change, direction diff.Direction, p paint) section {
@@ -97,9 +145,17 @@ func changes(title string, list []diff.Change, direction diff.Direction, p paint
 		if c.FromArch != "" {
 			from += " (" + c.FromArch + ")"
 		}
-		s.add(named(c.Name, c.Arch), c.Type, from, c.To, c.Level, layer(c.Layer))
+		s.add(named(c.Name, c.Arch), c.Type, from, c.To, c.Level, layers(c))
 	}
 	return s
+}
+
+// layers is the layer of a change, or both of one that moved.
+func layers(c diff.Change) string {
+	if c.FromLayer == nil {
+		return layer(c.Layer)
+	}
+	return layer(c.FromLayer) + " → " + layer(c.Layer)
 }
 
 func packages(title string, list []diff.Package, p paint) section {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/sbom"
 	"github.com/nanopatch/nanopatch/sbom/diff"
+	"github.com/nanopatch/nanopatch/sbom/report/page"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,13 +32,19 @@ func sampleDiff() *diff.Diff {
 	return &diff.Diff{
 		APIVersion: diff.APIVersion, Kind: diff.Kind, Old: older, New: newer,
 		Changed: []diff.Change{
-			{Name: "libssl3", Type: "deb", Arch: "amd64", From: "3.0.11-1~deb12u2", To: "3.0.13-1~deb12u1", Direction: diff.Upgrade, Level: "patch", Layer: at(1), PURL: "pkg:deb/debian/libssl3@3.0.13-1~deb12u1?arch=amd64"},
+			{
+				Name: "libssl3", Type: "deb", Arch: "amd64", From: "3.0.11-1~deb12u2", To: "3.0.13-1~deb12u1", Direction: diff.Upgrade, Level: "patch", Layer: at(1), FromLayer: at(0), PURL: "pkg:deb/debian/libssl3@3.0.13-1~deb12u1?arch=amd64",
+				FixedCVEs:  []string{"CVE-2024-0727"},
+				Advisories: []diff.Statement{{Kind: "osv", Name: "<i>osv</i>.json", CVEs: []string{"CVE-2024-0727"}}},
+			},
 			{Name: "tzdata", Type: "deb", Arch: "all", From: "2024a-0+deb12u1", To: "2024b-0+deb12u1", Direction: diff.Upgrade, Level: "patch", Layer: at(0)},
 			{Name: "tool", Type: "deb", Arch: "amd64", FromArch: "all", From: "2.0", To: "1.0", Direction: diff.Downgrade, Level: "major"},
 			{Name: "model", Type: "generic", From: "x", To: "y"},
 		},
 		Added:        []diff.Package{{Name: hostile, Type: "npm", Version: strings.Repeat("1.", 100), Layer: at(2)}},
 		Removed:      []diff.Package{{Name: "gone", Type: "pypi", Version: "1.0", PURL: "pkg:pypi/gone@1.0"}},
+		Moved:        []diff.Move{{Name: hostile, Type: "npm", Version: "1", FromLayer: 0, Layer: 2}},
+		Relicensed:   []diff.Relicense{{Name: "redis", Type: "generic", Version: "7.2.4", Licenses: diff.Licenses{From: []string{"BSD-3-Clause"}, To: []string{hostile}}}},
 		Unchanged:    95,
 		Consequences: []diff.Consequence{{Type: "maven", Name: "jrt-fs", From: "17.0.9", To: "17.0.10", Because: "openjdk-17-jre-headless 17.0.10+7-1~deb12u1"}},
 		FixedCVEs:    []string{"CVE-2024-0727"},
@@ -58,9 +65,14 @@ func samplePackages() []sbom.Package {
 func TestGolden(t *testing.T) {
 	empty := &diff.Diff{APIVersion: diff.APIVersion, Kind: diff.Kind, Old: older, New: older, Unchanged: 1}
 	for name, write := range map[string]func(w io.Writer) error{
-		"diff.txt":       func(w io.Writer) error { return DiffTable(w, sampleDiff(), false) },
-		"diff.ansi":      func(w io.Writer) error { return DiffTable(w, sampleDiff(), true) },
-		"diff.md":        func(w io.Writer) error { return DiffMarkdown(w, sampleDiff()) },
+		"diff.txt":  func(w io.Writer) error { return DiffTable(w, sampleDiff(), false) },
+		"diff.ansi": func(w io.Writer) error { return DiffTable(w, sampleDiff(), true) },
+		"diff.md":   func(w io.Writer) error { return DiffMarkdown(w, sampleDiff()) },
+		"diff.html": func(w io.Writer) error { // without the style sheet, which is not about the diff
+			var b bytes.Buffer
+			err := page.HTML(&b, DiffPage(sampleDiff()))
+			return errors.Join(err, errorOf(w.Write(b.Bytes()[bytes.Index(b.Bytes(), []byte("<body>")):])))
+		},
 		"diff.json":      func(w io.Writer) error { return DiffJSON(w, sampleDiff()) },
 		"diff-empty.txt": func(w io.Writer) error { return DiffTable(w, empty, false) },
 		"diff-empty.md":  func(w io.Writer) error { return DiffMarkdown(w, empty) },
@@ -95,6 +107,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+func errorOf(_ int, err error) error { return err }
+
 // TestHostile looks for what must not come through, whatever the golden files say.
 func TestHostile(t *testing.T) {
 	var table, markdown bytes.Buffer
@@ -127,7 +141,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
 
 func TestWriteErrors(t *testing.T) {
 	for i, err := range []error{
-		DiffTable(brokenWriter{}, sampleDiff(), false), DiffMarkdown(brokenWriter{}, sampleDiff()), DiffJSON(brokenWriter{}, sampleDiff()),
+		page.HTML(brokenWriter{}, DiffPage(sampleDiff())), DiffTable(brokenWriter{}, sampleDiff(), false), DiffMarkdown(brokenWriter{}, sampleDiff()), DiffJSON(brokenWriter{}, sampleDiff()),
 		SBOMTable(brokenWriter{}, newer, nil, false), SBOMMarkdown(brokenWriter{}, newer, nil), SBOMJSON(brokenWriter{}, newer, nil),
 	} {
 		if !errors.Is(err, errBroken) {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/nanopatch/nanopatch/sbom/report/page"
 )
 
 // section is a titled table. Sections without rows are not shown.
@@ -41,17 +42,9 @@ func (p paint) on(s string) string {
 // cellWidth bounds a cell, in characters: five columns of it still fit a wide terminal.
 const cellWidth = 60
 
-// clean makes text of an image fit to be shown: one line of printable characters, not too long.
+// clean makes text of an image fit a cell of a terminal.
 func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, s)
+	s = page.Clean(s)
 	if r := []rune(s); len(r) > cellWidth {
 		return string(r[:cellWidth-1]) + "…"
 	}
@@ -114,37 +107,14 @@ func (s *section) table() string {
 
 // writeMarkdown writes a heading and sections in GitHub's dialect.
 func writeMarkdown(w io.Writer, heading []string, sections []section) error {
-	var b strings.Builder
+	var all []page.Section
 	for _, line := range heading {
-		b.WriteString(escape(line) + "\n\n")
+		all = append(all, page.Section{Title: line})
 	}
 	for _, s := range sections {
-		if len(s.rows) == 0 {
-			continue
-		}
-		if s.title != "" {
-			b.WriteString("### " + escape(s.title) + "\n\n")
-		}
-		b.WriteString("| " + strings.Join(s.columns, " | ") + " |\n|" + strings.Repeat(" --- |", len(s.columns)) + "\n")
-		for _, r := range s.rows {
-			b.WriteString("|")
-			for _, c := range r {
-				b.WriteString(" " + escape(c) + " |")
-			}
-			b.WriteString("\n")
-		}
-		b.WriteString("\n")
+		all = append(all, page.Section{Title: s.title, Columns: s.columns, Rows: s.rows})
 	}
-	_, err := io.WriteString(w, strings.TrimSuffix(b.String(), "\n"))
-	return err
-}
-
-// escape keeps text from being read as markdown or HTML, or from notifying someone.
-func escape(s string) string {
-	return strings.NewReplacer(
-		`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`,
-		"~", `\~`, "#", `\#`, "@", "&#64;",
-	).Replace(s)
+	return page.Markdown(w, all)
 }
 
 // count is a number with its noun.

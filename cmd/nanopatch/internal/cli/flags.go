@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,10 +26,12 @@ type updateOptions struct {
 	repoOverride   []string
 	keyring        []string
 	advisories     []string
-	failOn         []string
+	failOn         failOn
+	// kinds are the values that --fail-on may have.
+	kinds []string
 }
 
-func (o *updateOptions) register(cmd *cobra.Command) {
+func (o *updateOptions) register(cmd *cobra.Command, kinds ...string) {
 	f := cmd.Flags()
 	f.StringVar(&o.level, "level", "patch", "farthest update to take: revision, patch, minor or major")
 	f.StringVar(&o.levelBy, "level-by", "policy", "judge levels by the release's policy, or by number")
@@ -48,20 +48,20 @@ func (o *updateOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.repoOverride, "repo-override", nil,
 		"use this repository instead of the image's: a sources file, a line of one, a base URL or a directory (repeatable)")
 	f.StringArrayVar(&o.keyring, "keyring", nil, "file or directory of keys that repositories must be signed with (repeatable)")
-	f.StringArrayVar(&o.advisories, "advisories", nil,
-		"file, or https: URL, that says which CVEs updates fix: Alpine's or Wolfi's secdb, Debian's tracker, OSV, a grype or trivy\n"+
-			"report; or \"published\" for the distribution's own (repeatable). Debian's changelogs are always read")
-	f.StringSliceVar(&o.failOn, "fail-on", nil, "exit 5 if any of these is found: held, unmanaged, eol")
+	registerAdvisories(f, &o.advisories)
+	o.kinds = kinds
+	f.StringSliceVar((*[]string)(&o.failOn), "fail-on", nil, failOnHelp(kinds))
 }
 
-// failOnKinds are the values of --fail-on.
-var failOnKinds = []string{"held", "unmanaged", "eol"}
+func registerAdvisories(f *pflag.FlagSet, names *[]string) {
+	f.StringArrayVar(names, "advisories", nil,
+		"file, or https: URL, that says which CVEs updates fix: Alpine's or Wolfi's secdb, Debian's tracker, OSV, a grype or trivy\n"+
+			"report; or \"published\" for the distribution's own (repeatable). Debian's changelogs are always read")
+}
 
 func (o *updateOptions) check() error {
-	for _, v := range o.failOn {
-		if !slices.Contains(failOnKinds, v) {
-			return usagef("--fail-on %s: want a list of %s", v, strings.Join(failOnKinds, ", "))
-		}
+	if err := o.failOn.check(o.kinds...); err != nil {
+		return err
 	}
 	if o.lock != "" && o.locked != "" {
 		return usagef("--lock writes a lockfile and --locked obeys one: give one of them")

@@ -49,7 +49,7 @@ func (o *updateOptions) checkLocked(typed map[string]bool) error {
 			return usagef("--%s and --locked contradict each other: the lockfile says what is updated, and how", name)
 		}
 	}
-	for _, kind := range []string{"held", "unmanaged"} {
+	for _, kind := range []string{"held", "held-security", "unmanaged"} {
 		if typed["fail-on"] && slices.Contains(o.failOn, kind) {
 			return usagef("--fail-on %s and --locked contradict each other: no repository is asked, so nothing is known to be %[1]s", kind)
 		}

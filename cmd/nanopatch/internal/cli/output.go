@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/render"
 )
 
 // output is one -o value: a format and where to write it; file "" is standard output.
@@ -48,6 +50,9 @@ func parseOutputs(wanted outputs, formats ...string) ([]output, error) {
 	}
 	return outs, nil
 }
+
+// reportRun is what a report says of this run.
+func (g *globalOptions) reportRun() render.Run { return render.Run{Now: g.env.Now(), Version: Version} }
 
 // write prints a result to every output. A file appears whole or not at all.
 func write(env Env, outs []output, printers map[string]printer) error {

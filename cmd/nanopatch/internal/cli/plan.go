@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"io"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
@@ -34,13 +33,13 @@ Package files are downloaded, because some reasons to hold an update show only i
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error { return o.run(cmd.Context(), a[0]) },
 	}
-	o.updates.register(cmd)
+	o.updates.register(cmd, planKinds...)
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 10 if there are updates")
 	return cmd
 }
 
 func (o *planOptions) run(ctx context.Context, source string) error {
-	outs, err := parseOutputs(o.outputs, "table", "json", "markdown")
+	outs, err := parseOutputs(o.outputs, "table", "json", "markdown", "html", "sarif")
 	if err != nil {
 		return err
 	}
@@ -59,10 +58,10 @@ func (o *planOptions) run(ctx context.Context, source string) error {
 	if err := o.updates.writeLock(planned); err != nil {
 		return err
 	}
-	if err := write(o.env, outs, planPrinters(planned, o.colour(o.env.Stdout))); err != nil {
+	if err := write(o.env, outs, planPrinters(planned, o.reportRun(), o.colour(o.env.Stdout))); err != nil {
 		return err
 	}
-	if err := o.updates.found(planned.Plans()); err != nil {
+	if err := o.updates.failOn.found(planned.Plans()); err != nil {
 		return err
 	}
 	if o.detailed && !planned.Empty() {
@@ -72,11 +71,13 @@ func (o *planOptions) run(ctx context.Context, source string) error {
 }
 
 // planPrinters print a plan, or the list of an index's plans.
-func planPrinters(planned *pipeline.Planned, colour bool) map[string]printer {
+func planPrinters(planned *pipeline.Planned, run render.Run, colour bool) map[string]printer {
 	plans := planned.Plans()
 	return map[string]printer{
-		"table":    func(w io.Writer) error { return render.PlanTable(w, plans, colour) },
-		"markdown": func(w io.Writer) error { return render.PlanMarkdown(w, plans) },
+		"table":    func(w io.Writer) error { return render.PlanTable(w, plans, run.Now, colour) },
+		"markdown": func(w io.Writer) error { return render.PlanMarkdown(w, plans, run.Now) },
+		"html":     func(w io.Writer) error { return render.PlanHTML(w, plans, run) },
+		"sarif":    func(w io.Writer) error { return render.SARIF(w, plans, run.Version) },
 		"json": func(w io.Writer) error {
 			if planned.Source.Index == nil {
 				return plan.WriteJSON(w, plans[0])
@@ -84,18 +85,6 @@ func planPrinters(planned *pipeline.Planned, colour bool) map[string]printer {
 			return plan.WriteJSON(w, plan.NewList(plans))
 		},
 	}
-}
-
-// found ends the program with a code of its own where something is there that --fail-on names.
-func (o *updateOptions) found(plans []*plan.Plan) error {
-	for _, p := range plans {
-		if slices.Contains(o.failOn, "held") && len(p.Held) > 0 ||
-			slices.Contains(o.failOn, "unmanaged") && len(p.Unmanaged) > 0 ||
-			slices.Contains(o.failOn, "eol") && p.EOL != nil {
-			return &exitError{exitFound}
-		}
-	}
-	return nil
 }
 
 // planRequest is what plan and rebuild ask of a plan.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/render"
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/sbom/diff"
 )
 
 type rebuildOptions struct {
@@ -36,7 +38,7 @@ DEST may equal IMAGE. With nothing to update, DEST names the source itself.
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error { return o.run(cmd, a[0]) },
 	}
-	o.updates.register(cmd)
+	o.updates.register(cmd, append(slices.Clone(planKinds), diffKinds...)...)
 	o.keys.register(cmd)
 	o.source = trustOptions{prefix: "source-"}
 	o.source.register(cmd.Flags())
@@ -50,7 +52,7 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 		p := &planOptions{globalOptions: o.globalOptions, updates: o.updates}
 		return p.run(cmd.Context(), source)
 	}
-	outs, err := parseOutputs(o.outputs, "table", "json", "markdown")
+	outs, err := parseOutputs(o.outputs, "table", "json", "markdown", "html", "sarif")
 	if err != nil {
 		return err
 	}
@@ -91,10 +93,14 @@ func (o *rebuildOptions) run(cmd *cobra.Command, source string) error {
 	if err != nil {
 		return err
 	}
-	if err := write(o.env, outs, resultPrinters(result, o.colour(o.env.Stdout))); err != nil {
+	if err := write(o.env, outs, resultPrinters(result, o.reportRun(), o.colour(o.env.Stdout))); err != nil {
 		return err
 	}
-	return o.updates.found(result.Plans())
+	var diffs []*diff.Diff
+	for _, p := range result.Platforms {
+		diffs = append(diffs, p.Diff)
+	}
+	return o.updates.failOn.found(result.Plans(), diffs...)
 }
 
 func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) {
@@ -128,10 +134,12 @@ func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) 
 	return r, nil
 }
 
-func resultPrinters(r *pipeline.Result, colour bool) map[string]printer {
+func resultPrinters(r *pipeline.Result, run render.Run, colour bool) map[string]printer {
 	return map[string]printer{
-		"table":    func(w io.Writer) error { return render.ResultTable(w, r, colour) },
-		"markdown": func(w io.Writer) error { return render.ResultMarkdown(w, r) },
+		"table":    func(w io.Writer) error { return render.ResultTable(w, r, run.Now, colour) },
+		"markdown": func(w io.Writer) error { return render.ResultMarkdown(w, r, run.Now) },
+		"html":     func(w io.Writer) error { return render.ResultHTML(w, r, run) },
+		"sarif":    func(w io.Writer) error { return render.SARIF(w, r.Plans(), run.Version) },
 		"json":     func(w io.Writer) error { return plan.WriteJSON(w, r) },
 	}
 }

@@ -112,6 +112,7 @@ func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) 
 	if out.diff, err = gate(Compare(before.doc, out.document), job); err != nil {
 		return nil, err
 	}
+	advisePlanned(out.diff, job.Plan)
 	done(fmt.Sprintf("%s, %d changed as planned", count(len(out.document.Packages), "package"), len(out.diff.Changed)))
 	return out, nil
 }
@@ -172,7 +173,7 @@ func (s *Session) result(planned *Planned, platforms []*rebuilt, r *Request, out
 		res.Platforms = append(res.Platforms, PlatformResult{
 			Platform: p.Image.Platform, Distro: p.Distro, OldDigest: p.Image.Digest, NewDigest: b.digest,
 			Updates: p.Updates, Held: p.Held, Unmanaged: p.Unmanaged, EOL: p.EOL, Overridden: p.Overridden, KeptFiles: p.KeptFiles,
-			Layers: b.applied.Layers, Diff: b.diff,
+			Layers: b.applied.Layers, Repositories: p.Repositories, Diff: b.diff,
 		})
 	}
 	return res

@@ -63,6 +63,8 @@ type PlatformResult struct {
 	Overridden []plan.Override        `json:"overridden"`
 	KeptFiles  []plan.KeptFile        `json:"keptFiles"`
 	Layers     []rebuild.AppliedLayer `json:"layers"`
+	// Repositories are the indexes that the updates were chosen from.
+	Repositories []plan.Repository `json:"repositories"`
 	// Diff names both sides and is otherwise empty where nothing was to update: the packages are not counted then.
 	Diff *diff.Diff `json:"diff"`
 }
@@ -91,8 +93,21 @@ func (s *Session) bytes() Bytes {
 // Plans are what the platforms' plans came to.
 func (r *Result) Plans() []*plan.Plan {
 	plans := make([]*plan.Plan, 0, len(r.Platforms))
-	for _, p := range r.Platforms {
-		plans = append(plans, &plan.Plan{Updates: p.Updates, Held: p.Held, Unmanaged: p.Unmanaged, EOL: p.EOL})
+	for i := range r.Platforms {
+		plans = append(plans, r.Platforms[i].plan(r.Source.Ref))
 	}
 	return plans
+}
+
+// plan is as much of the plan as the result tells.
+func (p *PlatformResult) plan(ref string) *plan.Plan {
+	out := &plan.Plan{
+		APIVersion: plan.APIVersion, Kind: "Plan", Image: plan.Image{Ref: ref, Digest: p.OldDigest, Platform: p.Platform}, Distro: p.Distro,
+		Updates: p.Updates, Held: p.Held, Unmanaged: p.Unmanaged, EOL: p.EOL, Overridden: p.Overridden, KeptFiles: p.KeptFiles,
+		Repositories: p.Repositories,
+	}
+	for _, l := range p.Layers {
+		out.Layers = append(out.Layers, plan.Layer{Index: l.Index, Digest: l.OldDigest, Size: l.OldSize, CreatedBy: l.CreatedBy, Action: l.Action})
+	}
+	return out
 }

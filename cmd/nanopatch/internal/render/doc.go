@@ -1,5 +1,5 @@
 // Package render shows plans, results and explanations to people: as tables on a terminal, as markdown in a pull
-// request. The JSON forms are the documents themselves.
+// request, as an HTML page; and held security updates to code scanning, as SARIF. The JSON forms are the documents themselves.
 //
 // # Guarantees
 //

@@ -10,18 +10,20 @@ import (
 )
 
 // PlanTable shows plans on a terminal.
-func PlanTable(w io.Writer, plans []*plan.Plan, colour bool) error {
-	return asTables(w, planSections(plans), colour)
+func PlanTable(w io.Writer, plans []*plan.Plan, now time.Time, colour bool) error {
+	return asTables(w, planSections(plans, now), colour)
 }
 
 // PlanMarkdown shows plans in markdown.
-func PlanMarkdown(w io.Writer, plans []*plan.Plan) error { return asMarkdown(w, planSections(plans)) }
+func PlanMarkdown(w io.Writer, plans []*plan.Plan, now time.Time) error {
+	return asMarkdown(w, planSections(plans, now))
+}
 
-func planSections(plans []*plan.Plan) []section {
+func planSections(plans []*plan.Plan, now time.Time) []section {
 	var all []section
 	for _, p := range plans {
 		title := fmt.Sprintf("%s (%s, %s): %s", p.Image.Ref, p.Image.Platform, distro(p.Distro), summary(p))
-		all = append(all, section{title: title}, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), layers(p))
+		all = append(all, section{title: title}, updates(p.Updates, now), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), layers(p))
 		all = append(all, unsupported(p.EOL)...)
 	}
 	return all
@@ -51,16 +53,27 @@ func summary(p *plan.Plan) string {
 	return strings.Join(append(parts, fmt.Sprintf("%d of %d layers to rewrite", p.Rewritten(), len(p.Layers))), ", ")
 }
 
-func updates(list []plan.Update) section {
-	s := section{title: "Updates", columns: []string{"package", "arch", "from", "to", "level", "layer", "security"}}
+func updates(list []plan.Update, now time.Time) section {
+	s := section{title: "Updates", columns: []string{"package", "arch", "from", "to", "level", "layer", "security", "waiting", "fixes"}}
 	for _, u := range list {
 		level := u.Level
 		if u.NumberLevel != "" && u.NumberLevel != u.Level {
 			level += " (by number " + u.NumberLevel + ")"
 		}
-		s.add(u.Name, u.Arch, u.From, u.To, level, fmt.Sprint(u.Layer), yes(u.Security))
+		s.add(u.Name, u.Arch, u.From, u.To, level, fmt.Sprint(u.Layer), yes(u.Security), days(u.Artifact.Date, now), fixes(u.CVEs))
 	}
 	return s
+}
+
+// fixes names a single CVE and counts several.
+func fixes(cves []string) string {
+	switch len(cves) {
+	case 0:
+		return ""
+	case 1:
+		return cves[0]
+	}
+	return fmt.Sprintf("%d CVEs", len(cves))
 }
 
 func yes(b bool) string {
@@ -87,7 +100,7 @@ func unmanaged(list []plan.Unmanaged) section {
 }
 
 func overridden(overrides []plan.Override, kept []plan.KeptFile) section {
-	s := section{title: "Files that stay as their author left them", columns: []string{"path", "package", "where"}}
+	s := section{title: "Files that stay as their author left them", fold: true, columns: []string{"path", "package", "where"}}
 	for _, o := range overrides {
 		s.add(o.Path, o.Package, fmt.Sprintf("replaced in layer %d", o.Layer))
 	}
@@ -98,7 +111,7 @@ func overridden(overrides []plan.Override, kept []plan.KeptFile) section {
 }
 
 func layers(p *plan.Plan) section {
-	s := section{title: "Layers", columns: []string{"layer", "digest", "size", "action", "created by"}}
+	s := section{title: "Layers", fold: true, columns: []string{"layer", "digest", "size", "action", "created by"}}
 	for _, l := range p.Layers {
 		s.add(fmt.Sprint(l.Index), short(l.Digest.Hex), Size(l.Size), string(l.Action), l.CreatedBy)
 	}

@@ -3,20 +3,23 @@ package render
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 )
 
 // ResultTable shows a rebuild's result on a terminal.
-func ResultTable(w io.Writer, r *pipeline.Result, colour bool) error {
-	return asTables(w, resultSections(r), colour)
+func ResultTable(w io.Writer, r *pipeline.Result, now time.Time, colour bool) error {
+	return asTables(w, resultSections(r, now), colour)
 }
 
 // ResultMarkdown shows a rebuild's result in markdown.
-func ResultMarkdown(w io.Writer, r *pipeline.Result) error { return asMarkdown(w, resultSections(r)) }
+func ResultMarkdown(w io.Writer, r *pipeline.Result, now time.Time) error {
+	return asMarkdown(w, resultSections(r, now))
+}
 
-func resultSections(r *pipeline.Result) []section {
+func resultSections(r *pipeline.Result, now time.Time) []section {
 	line := fmt.Sprintf("%s@%s", r.Image.Ref, r.Image.Digest)
 	if !r.Changed() {
 		line += ": nothing to update, the image is the source itself"
@@ -26,7 +29,7 @@ func resultSections(r *pipeline.Result) []section {
 		if len(r.Platforms) > 1 {
 			all = append(all, section{title: "\n" + p.Platform})
 		}
-		all = append(all, updates(p.Updates), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), appliedLayers(p))
+		all = append(all, updates(p.Updates, now), held(p.Held), unmanaged(p.Unmanaged), overridden(p.Overridden, p.KeptFiles), appliedLayers(p))
 		all = append(all, unsupported(p.EOL)...)
 	}
 	signed := section{title: "Signed", columns: []string{"statement", "of", "referrer"}}
@@ -46,7 +49,7 @@ func resultSections(r *pipeline.Result) []section {
 }
 
 func appliedLayers(p pipeline.PlatformResult) section {
-	s := section{title: "Layers", columns: []string{"layer", "action", "old digest", "new digest", "old size", "new size"}}
+	s := section{title: "Layers", fold: true, columns: []string{"layer", "action", "old digest", "new digest", "old size", "new size"}}
 	for _, l := range p.Layers {
 		after, size := "same", ""
 		if l.Action == plan.Rewrite {

@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
+	"github.com/nanopatch/nanopatch/sbom/report/page"
 )
 
 // section is a titled table, or a line of text where it has no columns.
@@ -16,6 +17,8 @@ type section struct {
 	title   string
 	columns []string
 	rows    [][]string
+	// fold says that markdown hides it until a reader opens it.
+	fold bool
 }
 
 func (s *section) add(cells ...string) {
@@ -91,35 +94,9 @@ func row(cells []string) table.Row {
 
 // asMarkdown writes sections for a pull request or a job summary.
 func asMarkdown(w io.Writer, sections []section) error {
-	for _, s := range sections {
-		if s.columns == nil {
-			if _, err := fmt.Fprintf(w, "%s\n", escape(heading(s.title))); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(s.rows) == 0 {
-			continue
-		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "\n### %s\n\n| %s |\n|%s\n", escape(heading(s.title)), strings.Join(s.columns, " | "), strings.Repeat("---|", len(s.columns)))
-		for _, r := range s.rows {
-			b.WriteString("|")
-			for _, c := range r {
-				b.WriteString(" " + escape(c) + " |")
-			}
-			b.WriteString("\n")
-		}
-		if _, err := io.WriteString(w, b.String()); err != nil {
-			return err
-		}
+	all := make([]page.Section, len(sections))
+	for i, s := range sections {
+		all[i] = page.Section{Title: heading(strings.TrimPrefix(s.title, "\n")), Columns: s.columns, Rows: s.rows, Fold: s.fold}
 	}
-	return nil
-}
-
-// escape keeps text from being read as markdown or HTML.
-func escape(s string) string {
-	return strings.NewReplacer(
-		"\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]",
-	).Replace(s)
+	return page.Markdown(w, all)
 }
