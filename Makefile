@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e oracle sbom-oracle bench lint docs all
+.PHONY: help build demo test race e2e interop oracle sbom-oracle bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -41,6 +41,9 @@ oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of 
 sbom-oracle: $(BIN)/syft $(BIN)/crane ## hold SBOMs against the stock syft's on six images (needs network, npm, the host's apt)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/sbomoracle
 
+interop: $(BIN)/cosign $(BIN)/cosign3 ## print which signatures the stock cosign 2 and 3 and nanopatch take from each other
+	PATH="$(BIN):$$PATH" NANOPATCH_COSIGN3=$(BIN)/cosign3 $(GO) test -tags e2e -count 1 -run TestInterop -v ./sign/cosign/
+
 bench: ## run the benchmarks, the end-to-end one last
 	$(GO) test -run '^$$' -bench . -benchmem ./rebuild/...
 	$(GO) test -tags e2e -run '^$$' -bench . -benchtime 3x -timeout 30m ./cmd/nanopatch/...
@@ -68,6 +71,10 @@ $(BIN)/cosign: $(TOOLS)
 # A module of its own: beside cosign's and the linter's requirements neither would be built of what it was released with.
 $(BIN)/syft: .ci/tools/syft/go.mod .ci/tools/syft/go.sum
 	$(GO) -C .ci/tools/syft build -o $@ github.com/anchore/syft/cmd/syft
+
+# A module of its own: in one with cosign 2, that one would be built with the dependencies of cosign 3.
+$(BIN)/cosign3: .ci/tools/cosign3/go.mod .ci/tools/cosign3/go.sum
+	$(GO) -C .ci/tools/cosign3 build -o $@ github.com/sigstore/cosign/v3/cmd/cosign
 
 $(BIN)/crane: $(TOOLS)
 	$(GO) -C .ci/tools build -o $@ github.com/google/go-containerregistry/cmd/crane

@@ -31,8 +31,8 @@ const (
 	// PredicateRecord is what a run went by and what became of it: as long as all that is the same, another run would
 	// come to the same.
 	PredicateRecord = "https://nanopatch.dev/record/v1"
-	// PredicateVEX is an OpenVEX document.
-	PredicateVEX = "https://openvex.dev/ns/v0.2.0"
+	// PredicateVEX is an OpenVEX document of any version: the type that cosign and vexctl attest it as.
+	PredicateVEX = "https://openvex.dev/ns"
 	// PredicateProvenance is SLSA provenance v1: see Provenance.
 	PredicateProvenance = "https://slsa.dev/provenance/v1"
 )

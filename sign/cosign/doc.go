@@ -3,21 +3,24 @@
 //
 // A signature is a sigstore bundle v0.3 (a DSSE envelope around an in-toto statement) that is attached to the
 // image as an OCI 1.1 referrer, the form that cosign 3 makes by default and cosign 2 with
-// --new-bundle-format. Attestations are the same with another predicate. The package meets images only as
-// digests, descriptors and a Repository that it declares itself; package rebuild/image has one for
-// registries and one for OCI layouts.
+// --new-bundle-format. What signs is a key in a file, a key in a key management service, or, keyless, the
+// identity of a CI job for which an authority issues a short-lived certificate. Attestations are the same with
+// another predicate. The package meets images only as digests, descriptors and a Repository that it declares
+// itself; package rebuild/image has one for registries and one for OCI layouts.
 //
 // # Guarantees
 //
 //   - Verify fails closed. It passes only with a valid statement of cosign's sign predicate by the given key
-//     about exactly the given digest. No key is an error, never a pass, and no option skips a check.
+//     or identity about exactly the given digest. Neither is an error, never a pass, and no option skips a check.
 //   - Whatever lies next to an image is hostile: its number and sizes are bounded, and what is malformed is a
 //     failed check.
-//   - Bundles of other keys are reported and count for nothing.
+//   - Bundles of other keys and identities are reported and count for nothing.
+//   - An identity is a subject together with its issuer. Its certificate must have been valid when a transparency log, or a
+//     timestamp authority, saw the signature.
 //   - A bundle that names our key and does not verify, or that verifies and speaks of another image, fails
 //     the verification even if a good signature lies beside it: someone has tampered with or mixed up what
 //     is attached to the image.
-//   - Signing is deterministic: one key, statement and creation time give one artifact, bit for bit. ECDSA
+//   - Signing with a key file is deterministic: one key, statement and creation time give one artifact, bit for bit. ECDSA
 //     signatures are those of RFC 6979.
 //   - Signing twice attaches once: a valid statement of the same content by the same key is reused.
 //

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/hex"
 	"math/big"
 	"net/url"
 	"strings"
@@ -64,7 +65,13 @@ func newSigstore(t *testing.T) *sigstore {
 		Root: top, Intermediates: []*x509.Certificate{s.issuer}, URI: "https://fulcio.test",
 		ValidityPeriodStart: time.Now().Add(-time.Hour), ValidityPeriodEnd: time.Now().Add(24 * time.Hour),
 	}
-	s.root, err = root.NewTrustedRoot(root.TrustedRootMediaType01, []root.CertificateAuthority{authority}, nil, nil, s.log.RekorLogs())
+	logs := s.log.RekorLogs()
+	for id, l := range logs { // the library puts the digits here, and trusted root files then name another log
+		if l.ID, err = hex.DecodeString(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.root, err = root.NewTrustedRoot(root.TrustedRootMediaType01, []root.CertificateAuthority{authority}, nil, nil, logs)
 	if err != nil {
 		t.Fatal(err)
 	}
