@@ -165,12 +165,14 @@ func (u *upgrade) interpret(ctx context.Context, in *install, c call) error {
 		Package: c.pkg.Name, Arch: c.pkg.Arch, Coinstallable: c.pkg.MultiArch == "same" && u.db.multiarch, Kind: c.kind, Args: c.args,
 		Script: c.text, Config: c.config, Templates: c.templates, Instances: u.instances(c.pkg.Name), Moving: u.moving, Tree: edited,
 	})
-	if err != nil {
+	var exit *script.ExitError
+	if err != nil && !errors.As(err, &exit) {
 		return err
 	}
-	changes, err := debscript.Changes(edited)
-	if err != nil {
-		return err
+	// What a script did before it failed is done.
+	changes, changesErr := debscript.Changes(edited)
+	if changesErr != nil {
+		return changesErr
 	}
 	for _, program := range res.Requests {
 		u.requests = append(u.requests, request{in, program})
@@ -180,7 +182,7 @@ func (u *upgrade) interpret(ctx context.Context, in *install, c call) error {
 			return err
 		}
 	}
-	return u.adopt(in, changes)
+	return errors.Join(u.adopt(in, changes), err)
 }
 
 // instances counts the installed instances of a package.

@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
@@ -36,6 +37,9 @@ func ls(p *script.Process) (int, error) {
 	}
 	if len(dirs) > 1 || len(dirs) > 0 && len(files) > 0 || script.Has(opts, "a") {
 		return 0, p.Unknownf("lists several directories")
+	}
+	if !script.Has(opts, "U") {
+		slices.Sort(files)
 	}
 	if err := printLines(p, files); err != nil {
 		return 0, err
