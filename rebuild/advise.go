@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/advisory"
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
 	"github.com/nanopatch/nanopatch/rebuild/policy"
 )
@@ -37,9 +38,16 @@ func (o *Options) AdvisoryDocuments(ctx context.Context, d plan.Distro) ([]advis
 				documents = append(documents, o.fetched(address))
 			}
 		case strings.HasPrefix(name, "https://"):
+			u, err := url.Parse(name)
+			if err == nil {
+				err = pkgrepo.CheckAddress(u)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%w: an address of advisories: %w", ErrOptions, unrepeated(err))
+			}
 			documents = append(documents, o.fetched(name))
 		case strings.HasPrefix(name, "http://"):
-			return nil, fmt.Errorf("%w: advisories %s: nothing vouches for what comes by http:, name it by https: or as a file", ErrOptions, name)
+			return nil, fmt.Errorf("%w: advisories by http: nothing vouches for what comes that way, name it by https: or as a file", ErrOptions)
 		default:
 			doc := advisory.Document{Name: filepath.Base(name), Open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }}
 			if _, err := doc.Detect(ctx); err != nil {
@@ -51,13 +59,17 @@ func (o *Options) AdvisoryDocuments(ctx context.Context, d plan.Distro) ([]advis
 	return documents, nil
 }
 
+// unrepeated is the reason of an URL's error, without the URL: it may have a password in it.
+func unrepeated(err error) error {
+	if malformed := new(url.Error); errors.As(err, &malformed) {
+		return malformed.Err
+	}
+	return err
+}
+
 // fetched is a document that is fetched when it is asked.
 func (o *Options) fetched(address string) advisory.Document {
-	shown := "(malformed URL)"
-	if u, err := url.Parse(address); err == nil {
-		shown = u.Redacted()
-	}
-	return advisory.Document{Name: shown, Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return advisory.Document{Name: address, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		return o.Client.Latest(ctx, address, advisory.MaxDocument)
 	}}
 }

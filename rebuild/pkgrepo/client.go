@@ -85,7 +85,7 @@ func New(opts Options) (*Client, error) {
 	if transport == nil {
 		transport = NewTransport(nil)
 	}
-	c.http = &http.Client{Transport: transport, CheckRedirect: checkRedirect}
+	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
 	return c, nil
 }
 
@@ -125,8 +125,9 @@ func orDefault[T comparable](v, def T) T {
 }
 
 // checkRedirect follows ten redirects, and never from https to http: a mirror asked for in private must
-// not be able to take the rest of the conversation into the open.
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// not be able to take the rest of the conversation into the open. Of what it goes to it sends the login, and no other: the
+// library would take one along to other ports, paths and subdomains of its host.
+func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return redirectError("stopped after 10 redirects")
 	}
@@ -136,6 +137,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme == "http" {
 		return redirectError("redirect from https to " + req.URL.Redacted())
 	}
+	c.authorize(req)
 	return nil
 }
 

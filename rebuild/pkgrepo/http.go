@@ -163,10 +163,7 @@ func (c *Client) try(ctx context.Context, u *url.URL, req request) error {
 		hr.Header[k] = v
 	}
 	hr.Header.Set("User-Agent", c.agent)
-	login, known := c.logins.find(u)
-	if known {
-		hr.SetBasicAuth(login.User, login.Password)
-	}
+	known := c.authorize(hr)
 	// Checksums are over the file as it is stored: no transport may unpack it on the way.
 	hr.Header.Set("Accept-Encoding", "identity")
 	resp, err := c.http.Do(hr)

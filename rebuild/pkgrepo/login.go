@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -139,13 +140,35 @@ func parseMachine(value string) (Login, error) {
 	return Login{Scheme: scheme, Host: host, Path: path}, nil
 }
 
+// ErrSecretInAddress says that an address has a password in it, or a query, which may be one: addresses are published with plans,
+// lockfiles and attestations.
+var ErrSecretInAddress = errors.New("a login in an address would be published with plans and attestations: put it into a file for --repo-auth")
+
+// CheckAddress refuses an address that may have a secret in it.
+func CheckAddress(u *url.URL) error {
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%s://%s%s: %w", u.Scheme, u.Host, u.Path, ErrSecretInAddress)
+	}
+	return nil
+}
+
+// authorize gives a request the login that covers its URL, or none, and tells which.
+func (c *Client) authorize(req *http.Request) (known bool) {
+	req.Header.Del("Authorization")
+	login, known := c.logins.find(req.URL)
+	if known {
+		req.SetBasicAuth(login.User, login.Password)
+	}
+	return known
+}
+
 // WithLogins returns a Client on the same cache, connections, limits and counters that knows further logins, after those of c.
-// A redirect to another host is followed without.
 func (c *Client) WithLogins(more Logins) *Client {
 	if len(more) == 0 {
 		return c
 	}
 	d := *c
 	d.logins = slices.Concat(c.logins, more)
+	d.http = &http.Client{Transport: c.http.Transport, CheckRedirect: d.checkRedirect}
 	return &d
 }

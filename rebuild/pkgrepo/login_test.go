@@ -67,27 +67,42 @@ func TestLoginOpensARepository(t *testing.T) {
 	}
 }
 
-// TestLoginStaysWithItsHost follows a redirect to another host.
-func TestLoginStaysWithItsHost(t *testing.T) {
-	asked := false
-	other, _ := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
-		_, _, ok := r.BasicAuth()
-		asked = true
-		if ok {
-			t.Error("the login was sent to another host")
-		}
-		send(w, content)
-	})
-	other = strings.Replace(other, "127.0.0.1", "localhost", 1)
-	base, _ := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, other+"/there", http.StatusFound)
-	})
-	client := newClient(t, cacheDir(t)).WithLogins(parse(t, "machine "+base+" login ada password s3cret"))
-	if _, err := client.Fetch(context.Background(), []pkgrepo.Artifact{artifact(base+"/a", content)}, 1); err != nil {
-		t.Fatal(err)
+// TestLoginStaysWhereItBelongs follows redirects: to another name of the host, another port, and another path. Each gets the login
+// that covers it, or none.
+func TestLoginStaysWhereItBelongs(t *testing.T) {
+	got := make(map[string]string)
+	note := func(w http.ResponseWriter, r *http.Request) {
+		user, _, _ := r.BasicAuth()
+		got[r.Host+r.URL.Path] = user
+		send(w, r.URL.Path)
 	}
-	if !asked {
-		t.Error("the redirect was not followed")
+	other, _ := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) { note(w, r) })
+	renamed := strings.Replace(other, "127.0.0.1", "localhost", 1)
+	base, _ := server(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		to, redirected := map[string]string{"/pool/name": renamed + "/name", "/pool/port": other + "/port", "/pool/path": "/path", "/pool/own": "/own/path"}[r.URL.Path]
+		if !redirected {
+			note(w, r)
+			return
+		}
+		if user, _, _ := r.BasicAuth(); user != "ada" {
+			t.Errorf("%s was asked for by %q", r.URL.Path, user)
+		}
+		http.Redirect(w, r, to, http.StatusFound)
+	})
+	client := newClient(t, cacheDir(t)).WithLogins(parse(t,
+		"machine "+base+"/pool login ada password s3cret machine "+base+"/own login bob password s3cret"))
+	host := func(url string) string { return strings.TrimPrefix(url, "http://") }
+	for path, want := range map[string]struct{ at, user string }{
+		"/pool/name": {host(renamed) + "/name", ""}, "/pool/port": {host(other) + "/port", ""},
+		"/pool/path": {host(base) + "/path", ""}, "/pool/own": {host(base) + "/own/path", "bob"},
+	} {
+		_, file, _ := strings.Cut(want.at, "/")
+		if _, err := client.Fetch(context.Background(), []pkgrepo.Artifact{artifact(base+path, "/"+file)}, 1); err != nil {
+			t.Error(err)
+		}
+		if user, asked := got[want.at]; !asked || user != want.user {
+			t.Errorf("%s: asked %t, with the login %q; want %q", want.at, asked, user, want.user)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 )
 
 // Source is one repository: a directory that has one below it for each architecture, with an APKINDEX.tar.gz in it.
@@ -163,6 +165,9 @@ func (p *sourceParser) line(file string, number int, line string) error {
 	}
 	switch u.Scheme {
 	case "http", "https":
+		if err := pkgrepo.CheckAddress(u); err != nil {
+			return fail("%v", err)
+		}
 	case "file":
 		if !p.trusted {
 			p.notef("%s: %s is a path on the machine that built the image", s.From, u)
@@ -187,6 +192,13 @@ func (p *sourceParser) override(spec string) error {
 	}
 	for _, scheme := range []string{"http://", "https://", "file:"} {
 		if strings.HasPrefix(spec, scheme) {
+			u, err := url.Parse(spec)
+			if err != nil {
+				return &ConfigError{File: overrideFlag, Reason: "not a usable address"}
+			}
+			if err := pkgrepo.CheckAddress(u); err != nil {
+				return &ConfigError{File: overrideFlag, Reason: err.Error()}
+			}
 			p.out.Sources = append(p.out.Sources, Source{URI: strings.TrimRight(spec, "/"), Bare: true, From: overrideFlag})
 			return nil
 		}

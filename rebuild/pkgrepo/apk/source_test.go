@@ -37,6 +37,23 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestSecretsStayOut: an address that may have a secret in it is refused, wherever it stands, and the secret not repeated.
+func TestSecretsStayOut(t *testing.T) {
+	for _, address := range []string{"https://ada:s3cret@example.org/main", "https://example.org/main?token=s3cret"} {
+		for from, sources := range map[string]func() (*Configured, error){
+			"image":    func() (*Configured, error) { return Sources(fstest.MapFS{"etc/apk/repositories": {Data: []byte(address)}}) },
+			"override": func() (*Configured, error) { return Sources(fstest.MapFS{}, address) },
+			"tagged":   func() (*Configured, error) { return Sources(fstest.MapFS{}, "@own "+address) },
+		} {
+			_, err := sources()
+			var wrong *ConfigError
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "--repo-auth") || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s, %s: %v", address, from, err)
+			}
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	for release, want := range map[string]string{
 		"ID=alpine\nVERSION_ID=3.19.4":           "https://dl-cdn.alpinelinux.org/alpine/v3.19/main https://dl-cdn.alpinelinux.org/alpine/v3.19/community",

@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 )
 
 // Configured is what is known about an image's repositories before any is contacted.
@@ -361,10 +363,12 @@ func (p *sourceParser) uri(e entry, raw string) (uri string, ok bool, err error)
 		}
 	}
 	u, err := url.Parse(raw)
-	if err == nil && u.User != nil {
-		return "", false, e.errorf("%s: a password in a repository's URI would be published with plans and attestations: put it into %s, or a file for --repo-auth", u.Redacted(), authFile)
+	if err == nil {
+		if secret := pkgrepo.CheckAddress(u); secret != nil {
+			return "", false, e.errorf("%v", secret)
+		}
 	}
-	if err != nil || u.RawQuery != "" || u.Fragment != "" || (u.Scheme != "file" && u.Host == "") {
+	if err != nil || (u.Scheme != "file" && u.Host == "") {
 		return "", false, e.errorf("not a usable URI: %.60q", raw)
 	}
 	return strings.TrimRight(u.String(), "/"), true, nil

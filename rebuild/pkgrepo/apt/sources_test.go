@@ -173,7 +173,7 @@ Architectures-Remove: i386
 	{name: "suite leads outside", files: map[string]string{one: "deb http://x.example ../../etc main"}, problem: "unusable suite"},
 	{name: "component leads outside", files: map[string]string{one: "deb http://x.example bookworm main/../../x"}, problem: "unusable suite or component"},
 	{name: "control characters", files: map[string]string{one: "deb http://x.example book\x1bworm main"}, problem: "unusable suite"},
-	{name: "password", files: map[string]string{one: "deb https://user:secret@x.example bookworm main"}, problem: "a password in"},
+	{name: "password", files: map[string]string{one: "deb https://user:secret@x.example bookworm main"}, problem: "a login in an address"},
 	{name: "no host", files: map[string]string{one: "deb http:///debian bookworm main"}, problem: "not a usable URI"},
 	{name: "Signed-By", files: map[string]string{one: "deb [signed-by=key.gpg] http://x.example bookworm main"}, problem: "Signed-By wants"},
 	{name: "Signed-By differs", files: map[string]string{one: "deb [signed-by=/a.gpg] http://x.example bookworm main\ndeb http://x.example bookworm contrib"}, problem: "Signed-By differs"},
