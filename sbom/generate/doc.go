@@ -25,6 +25,16 @@
 // is copied up by any later installation. dpkg writes two small files for each package when it unpacks it, and those
 // carry the layer; packages of other package managers live where most of their files do.
 //
+// A document lists what a container of the image sees or, of a [LayeredTree], what any layer holds. The second is not the sum
+// of the layers' own documents: a database in one layer speaks of files in another, and a link leads through layers
+// above it. So it has the stock source's own trees, one for each layer and one for each squash.
+//
+// For the same reason a document is cached whole, by everything that it depends on, and not in parts by layer: parts
+// would have to name all that a cataloger looked at outside its layer. What is kept by layer is the index that it is made from.
+// A document that does not read back the same in every format is not cached.
+//
+// CycloneDX closes the list of SPDX license ids with each release of its schema; ids that are younger go by name.
+//
 // Documents leave out two things of the stock ones: the list of an image's files with their owners (some seven
 // thousand relationships that repeat the package database) and, in SPDX, the files by which packages were found, which are
 // named in each package's source information.

@@ -178,3 +178,24 @@ func TestShorten(t *testing.T) {
 		}
 	}
 }
+
+// TestValidDocuments does what TestValid does with documents of real images: the files that NANOPATCH_TEST_DOCUMENTS lists as a
+// path list.
+func TestValidDocuments(t *testing.T) {
+	list := filepath.SplitList(os.Getenv("NANOPATCH_TEST_DOCUMENTS"))
+	if len(list) == 0 {
+		t.Skip("NANOPATCH_TEST_DOCUMENTS names no document")
+	}
+	schemas := map[bool]*jsonschema.Schema{true: cycloneDXSchema(t), false: spdxSchema(t)}
+	for _, file := range list {
+		document, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isCycloneDX := bytes.Contains(document, []byte(`"bomFormat":"CycloneDX"`))
+		if err := validate(t, schemas[isCycloneDX], document); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		t.Logf("%s: %d KB, CycloneDX: %t", file, len(document)>>10, isCycloneDX)
+	}
+}
