@@ -70,15 +70,23 @@ const (
 	ldGeneratorTag   = 0
 )
 
+// newLdconfig is the path of the ldconfig that a package brings, "" if it brings none. Ubuntu's is called by a shell script that
+// has its name.
+func (u *upgrade) newLdconfig(in *install) string {
+	for _, name := range []string{"sbin/ldconfig.real", "sbin/ldconfig"} {
+		at := u.tree.Follow(name, true)
+		if f, ok := u.tree.Lookup(at); ok && f.Regular() != nil && slices.Contains(in.touched, at) {
+			return at
+		}
+	}
+	return ""
+}
+
 // signLibraryCache puts the name of a new ldconfig into the cache, as the run of it would that leaves all else as it is.
 func (u *upgrade) signLibraryCache(data []byte) error {
 	for _, in := range u.installs {
-		at := u.tree.Follow("sbin/ldconfig", true)
-		if !slices.Contains(in.touched, at) || u.held(in.key()) {
-			continue
-		}
-		f, ok := u.tree.Lookup(at)
-		if !ok || f.Regular() == nil {
+		at := u.newLdconfig(in)
+		if at == "" || u.held(in.key()) {
 			continue
 		}
 		program, err := u.tree.ReadFile(at, maxDatabase)
