@@ -11,6 +11,9 @@
 // at the same place are a change of that place, and of the rest each is matched with the version nearest to it; whatever is
 // left over was added or removed.
 //
+// A document need not know everything: a package without an architecture or a type is matched with the one that it can only be.
+// Licenses that one side does not know have not changed, and nothing moved where a layer is not known.
+//
 // [Diff.Gate] returns a [*GateError] naming every change that a plan does not account for.
 //
 // # Why this way

@@ -10,6 +10,6 @@
 //
 // # Why this way
 //
-// Each format is a plain function over the data, without an interface between: a format added later (HTML) is a file
-// beside these. What a diff's JSON looks like is said by its type in package diff; this package only writes it.
+// Each format is a plain function over the data, without an interface between. How a page of HTML and markdown are laid out is
+// package page's to know. What a diff's JSON looks like is said by its type in package diff; this package only writes it.
 package report

@@ -3,7 +3,8 @@
 //
 // # Guarantees
 //
-// Every update, hold and unmanaged package of the document is shown, with its reason; nothing is summarised away.
+// Every update, hold and unmanaged package of the document is shown, with its reason; only markdown is cut, where GitHub
+// would not take it, and says so.
 // Text that comes out of an image is cut to one line and freed of control characters before it reaches a terminal.
 //
 // # Why this way
