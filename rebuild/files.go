@@ -19,47 +19,80 @@ var ErrFiles = errors.New("files are not those of their packages")
 
 // CheckedFiles counts what CheckFiles looked at.
 type CheckedFiles struct {
-	// Same are the files that equal the package file's; Configuration are changed files that the package manager keeps,
-	// Absent those that somebody removed from the image.
-	Same, Configuration, Absent int
+	// Same are the files that equal the package file's. Kept are those that an administrator changed and the update left
+	// alone, Absent those that somebody removed from the image, Taken those that another package has taken over.
+	Same, Kept, Absent, Taken int
 }
 
-// CheckFiles holds the files of a rebuilt image against the package files that its updates name. Each update is judged in
-// the layers up to its home: what layers above do to its files is their authors' business. The package files come from the
+// CheckFiles holds the files of a rebuilt image against the package files that its lock names. Each update is judged in the
+// layers up to its home: what layers above do to its files is their authors' business. The package files come from the
 // client, checked against their digests.
 //
-// It returns ErrFiles for a file with other content, naming it, and for a database that lists another version.
-func CheckFiles(ctx context.Context, tree *rootfs.Stack, updates []plan.Update, choices plan.Choices, opts Options) (CheckedFiles, error) {
-	c := filesCheck{tree: tree, opts: &opts, payloads: make([]ecosystem.Payload, len(updates)), keep: choices.OnModified == ecosystem.KeepModified}
-	for i, u := range updates {
-		at := slices.IndexFunc(backends(), func(b backend) bool { return b.ecosystem.Type() == u.Type })
-		if at < 0 || u.Layer < 0 || u.Layer >= tree.Len() {
-			return c.out, fmt.Errorf("%w: %s: no package of type %q in layer %d", ErrFiles, u.Key(), u.Type, u.Layer)
-		}
-		c.eco = backends()[at].ecosystem
-		if err := c.fetch(ctx, i, u); err != nil {
+// It returns ErrFiles for a file with other content, naming it, and for a database that lists another version. A file that
+// the package's own script rewrites after it is unpacked is one with other content.
+func CheckFiles(ctx context.Context, tree *rootfs.Stack, lock *plan.PlatformLock, opts Options) (CheckedFiles, error) {
+	c := filesCheck{tree: tree, opts: &opts, ships: make(map[string]map[[sha256.Size]byte]bool), kept: make(map[string]bool)}
+	for _, k := range lock.KeptFiles {
+		c.kept[k.Path] = true
+	}
+	var err error
+	if opts.Client, err = ImageClient(tree, opts.Client); err != nil {
+		return c.out, err
+	}
+	for _, u := range lock.Updates {
+		if err := c.open(ctx, u); err != nil {
 			return c.out, err
 		}
 	}
-	for i, u := range updates {
-		if err := c.check(i, updates, u); err != nil {
+	for _, u := range c.updates {
+		if err := c.check(u); err != nil {
 			return c.out, err
 		}
 	}
 	return c.out, nil
 }
 
-type filesCheck struct {
-	tree     *rootfs.Stack
-	opts     *Options
-	eco      ecosystem.Ecosystem
-	payloads []ecosystem.Payload
-	keep     bool
-	out      CheckedFiles
+// ImageClient is a client that has the image's own logins for its repositories besides its own.
+func ImageClient(tree *rootfs.Stack, client *pkgrepo.Client) (*pkgrepo.Client, error) {
+	for _, b := range backends() {
+		if b.logins == nil {
+			continue
+		}
+		own, err := b.logins(tree.Top())
+		if err != nil {
+			return nil, fmt.Errorf("reading the image's logins for repositories: %w", err)
+		}
+		client = client.WithLogins(own)
+	}
+	return client, nil
 }
 
-// fetch opens an update's package file.
-func (c *filesCheck) fetch(ctx context.Context, i int, u plan.Update) error {
+type filesCheck struct {
+	tree    *rootfs.Stack
+	opts    *Options
+	updates []*checkedUpdate
+	// ships are the contents that any update has for a path: packages take files over from each other.
+	ships map[string]map[[sha256.Size]byte]bool
+	// kept are the paths whose changes the updates left alone.
+	kept map[string]bool
+	out  CheckedFiles
+}
+
+// checkedUpdate is one update with its package file.
+type checkedUpdate struct {
+	plan.Update
+	eco     ecosystem.Ecosystem
+	view    *rootfs.View
+	shipped []ecosystem.Shipped
+}
+
+// open reads an update's package file.
+func (c *filesCheck) open(ctx context.Context, u plan.Update) error {
+	at := slices.IndexFunc(backends(), func(b backend) bool { return b.ecosystem.Type() == u.Type })
+	if at < 0 || u.Layer < 0 || u.Layer >= c.tree.Len() {
+		return fmt.Errorf("%w: %s: no package of type %q in layer %d", ErrFiles, u.Key(), u.Type, u.Layer)
+	}
+	out := &checkedUpdate{Update: u, eco: backends()[at].ecosystem, view: c.tree.View(u.Layer + 1)}
 	artifact, err := ArtifactOf(u)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFiles, err)
@@ -68,13 +101,76 @@ func (c *filesCheck) fetch(ctx context.Context, i int, u plan.Update) error {
 	if err != nil {
 		return err
 	}
-	if c.payloads[i], err = c.eco.Unpack(ctx, files[0], c.opts.Store); err != nil {
-		return err
+	payload, err := out.eco.Unpack(ctx, files[0], c.opts.Store)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
 	}
-	if p := c.payloads[i].Package(); p.Name != u.Name || p.Version != u.To || p.Arch != u.NewArch() && p.Arch != "noarch" {
+	if p := payload.Package(); p.Name != u.Name || p.Version != u.To || p.Arch != u.NewArch() && p.Arch != "noarch" {
 		return fmt.Errorf("%w: %s is the package file of %s %s, not of %s %s", ErrFiles, u.Artifact.URL, p.Key, p.Version, u.Key(), u.To)
 	}
+	if out.shipped, err = out.eco.Shipped(out.view, payload); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
+	}
+	for _, f := range out.shipped {
+		if c.ships[f.Path] == nil {
+			c.ships[f.Path] = make(map[[sha256.Size]byte]bool)
+		}
+		c.ships[f.Path][f.SHA256] = true
+	}
+	c.updates = append(c.updates, out)
 	return nil
+}
+
+// check judges one update.
+func (c *filesCheck) check(u *checkedUpdate) error {
+	db, err := u.eco.Open(u.view)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
+	}
+	want := ecosystem.Key{Name: u.Name, Arch: u.NewArch()}
+	if !slices.ContainsFunc(db.Packages(), func(p ecosystem.Package) bool { return p.Key == want && p.Version == u.To }) {
+		return fmt.Errorf("%w: the database in layer %d does not list %s %s", ErrFiles, u.Layer, want, u.To)
+	}
+	var taken map[string]bool
+	for _, f := range u.shipped {
+		n, ok := u.view.Lookup(f.Path)
+		if !ok {
+			c.out.Absent++
+			continue
+		}
+		inode := n.Inode()
+		switch {
+		case inode != nil && (inode.SHA256 == f.SHA256 || c.ships[f.Path][inode.SHA256]):
+			c.out.Same++
+			continue
+		case f.Configuration || c.kept[f.Path]:
+			c.out.Kept++
+			continue
+		case taken == nil:
+			taken = others(db, u.view, want)
+		}
+		if !taken[f.Path] {
+			return fmt.Errorf("%w: layer %d: %s is not what %s %s ships (%s)", ErrFiles, u.Layer, f.Path, u.Key(), u.To, u.Artifact.URL)
+		}
+		c.out.Taken++
+	}
+	return nil
+}
+
+// others are the paths that a database gives to other packages.
+func others(db ecosystem.Database, view *rootfs.View, than ecosystem.Key) map[string]bool {
+	paths := make(map[string]bool)
+	for _, p := range db.Packages() {
+		if p.Key == than {
+			continue
+		}
+		for _, file := range db.Files(p.Key) {
+			if at, err := view.ResolveDir(file); err == nil {
+				paths[at] = true
+			}
+		}
+	}
+	return paths
 }
 
 // ArtifactOf is an update's package file. The error says that its digest is none.
@@ -86,54 +182,4 @@ func ArtifactOf(u plan.Update) (pkgrepo.Artifact, error) {
 	}
 	a.SHA256 = [sha256.Size]byte(digest)
 	return a, nil
-}
-
-// check judges one update. A file may be that of another update in the same layer: packages take files over.
-func (c *filesCheck) check(i int, updates []plan.Update, u plan.Update) error {
-	view := c.tree.View(u.Layer + 1)
-	db, err := c.eco.Open(view)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
-	}
-	want := ecosystem.Key{Name: u.Name, Arch: u.NewArch()}
-	if !slices.ContainsFunc(db.Packages(), func(p ecosystem.Package) bool { return p.Key == want && p.Version == u.To }) {
-		return fmt.Errorf("%w: the database in layer %d does not list %s %s", ErrFiles, u.Layer, want, u.To)
-	}
-	shipped, err := c.eco.Shipped(view, c.payloads[i])
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
-	}
-	for _, f := range shipped {
-		n, ok := view.Lookup(f.Path)
-		if !ok {
-			c.out.Absent++
-			continue
-		}
-		inode := n.Inode()
-		switch {
-		case inode != nil && inode.SHA256 == f.SHA256:
-			c.out.Same++
-		case f.Configuration || c.keep:
-			c.out.Configuration++
-		case inode != nil && c.others(i, updates, view, f.Path, inode.SHA256):
-			c.out.Same++
-		default:
-			return fmt.Errorf("%w: layer %d: %s is not what %s %s ships (%s)", ErrFiles, u.Layer, f.Path, u.Key(), u.To, u.Artifact.URL)
-		}
-	}
-	return nil
-}
-
-// others tells whether another update at home in the same layer or below ships such a file.
-func (c *filesCheck) others(i int, updates []plan.Update, view *rootfs.View, path string, sum [sha256.Size]byte) bool {
-	for j, u := range updates {
-		if j == i || u.Layer > updates[i].Layer || u.Type != updates[i].Type {
-			continue
-		}
-		shipped, err := c.eco.Shipped(view, c.payloads[j])
-		if err == nil && slices.ContainsFunc(shipped, func(f ecosystem.Shipped) bool { return f.Path == path && f.SHA256 == sum }) {
-			return true
-		}
-	}
-	return false
 }

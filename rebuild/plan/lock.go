@@ -41,6 +41,8 @@ type PlatformLock struct {
 	// advisories repeated as they were recorded; everything else is found out again from the image and the package files.
 	Updates []Update `json:"updates"`
 	Choices
+	// KeptFiles are the changed files that the updates leave alone.
+	KeptFiles []KeptFile `json:"keptFiles,omitempty"`
 	// Repositories are the verified indexes that the updates were chosen from: for the record.
 	Repositories []Repository `json:"repositories"`
 }
@@ -84,6 +86,7 @@ func NewLock(tool string, source v1.Hash) *Lock {
 func (l *Lock) Add(p *Plan) {
 	l.Platforms = append(l.Platforms, PlatformLock{
 		Platform: p.Image.Platform, Image: p.Image.Digest, Updates: p.Updates, Repositories: p.Repositories, Choices: p.Choices,
+		KeptFiles: p.KeptFiles,
 	})
 }
 

@@ -211,10 +211,14 @@ func (e *evidence) files(ctx context.Context, lock *plan.PlatformLock) error {
 		e.sub.fail(CheckFiles, "%v", err)
 		return nil
 	}
-	if err := e.s.gather(ctx, lock, e.demands.Archives); err != nil {
+	client, err := rebuild.ImageClient(e.tree, e.s.packages)
+	if err != nil {
+		return err
+	}
+	if err := e.s.gather(ctx, client, lock, e.demands.Archives); err != nil {
 		return e.gone(CheckFiles, err)
 	}
-	checked, err := rebuild.CheckFiles(ctx, e.tree, lock.Updates, lock.Choices, e.s.readOptions())
+	checked, err := rebuild.CheckFiles(ctx, e.tree, lock, e.s.readOptions())
 	switch {
 	case errors.Is(err, rebuild.ErrFiles), errors.Is(err, pkgrepo.ErrVerification):
 		e.sub.fail(CheckFiles, "%v", err)
@@ -222,8 +226,8 @@ func (e *evidence) files(ctx context.Context, lock *plan.PlatformLock) error {
 	case err != nil:
 		return err
 	}
-	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d removed by the image's author",
-		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Configuration, checked.Absent)
+	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d taken over, %d removed by the image's author",
+		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Kept, checked.Taken, checked.Absent)
 	done(count(checked.Same, "file"))
 	return nil
 }

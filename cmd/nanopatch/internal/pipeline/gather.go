@@ -33,21 +33,23 @@ const gathering = 8
 
 // gather brings the artifacts of a lockfile into the cache: from where the lockfile says, else from an archive. Its
 // digest makes a file the right one, wherever it came from.
-func (s *Session) gather(ctx context.Context, lock *plan.PlatformLock, from []Archive) error {
+func (s *Session) gather(ctx context.Context, client *pkgrepo.Client, lock *plan.PlatformLock, from []Archive) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(gathering)
 	for _, u := range lock.Updates {
-		group.Go(func() error { return s.gatherOne(ctx, u, lock.Repositories, from) })
+		group.Go(func() error { return s.gatherOne(ctx, client, u, lock.Repositories, from) })
 	}
 	return group.Wait()
 }
 
-func (s *Session) gatherOne(ctx context.Context, u plan.Update, repositories []plan.Repository, from []Archive) error {
+func (s *Session) gatherOne(
+	ctx context.Context, client *pkgrepo.Client, u plan.Update, repositories []plan.Repository, from []Archive,
+) error {
 	artifact, err := rebuild.ArtifactOf(u)
 	if err != nil {
 		return fmt.Errorf("%w: %w", plan.ErrLock, err)
 	}
-	_, first := s.packages.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1)
+	_, first := client.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1)
 	if first == nil || ctx.Err() != nil || !errors.Is(first, pkgrepo.ErrNotFound) && !errors.Is(first, pkgrepo.ErrUnreachable) {
 		return first
 	}
@@ -61,7 +63,7 @@ func (s *Session) gatherOne(ctx context.Context, u plan.Update, repositories []p
 		if artifact.URL == "" {
 			continue
 		}
-		if _, err := s.packages.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1); err == nil {
+		if _, err := client.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1); err == nil {
 			s.cfg.Logger.InfoContext(ctx, "taken from an archive", "package", u.Key().String(), "url", artifact.URL)
 			return nil
 		}

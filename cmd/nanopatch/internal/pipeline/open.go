@@ -150,18 +150,22 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 	opts := s.readOptions()
 	opts.Rules, opts.Repositories, opts.Keyrings, opts.Edits = u.Rules, u.Repositories, u.Keyrings, u.Edits
 	opts.Advisories = u.Advisories
+	var gathered error
 	if u.Locked != nil {
 		lock, err := u.Locked.For(pi.Descriptor.Digest)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.gather(ctx, lock, u.Archives); err != nil {
-			return nil, err
-		}
+		// A repository that wants the image's own login is asked again by the plan, which knows it.
+		gathered = s.gather(ctx, s.packages, lock, u.Archives)
 		opts.Lock = lock
 	}
 	name := plan.Image{Ref: src.Ref.String(), Digest: pi.Descriptor.Digest, Platform: pi.Platform.String()}
-	return rebuild.Plan(ctx, pi.Image, name, opts)
+	job, err := rebuild.Plan(ctx, pi.Image, name, opts)
+	if err != nil && gathered != nil {
+		return nil, gathered
+	}
+	return job, err
 }
 
 // Explain finds out where a package or path of an image comes from.

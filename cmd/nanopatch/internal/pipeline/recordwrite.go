@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -59,6 +60,9 @@ func (s *Session) recordOf(planned *Planned, r *Request, result *Result) (*recor
 	}
 	rec := &record{Tool: s.cfg.Version, Asked: asked, Source: result.Source.Digest, Inputs: []recordInput{}, Result: result}
 	for _, in := range inputs {
+		if secretive(in.URL) {
+			return nil, false
+		}
 		input := recordInput{URL: in.URL}
 		if !in.Absent {
 			input.SHA256 = hex.EncodeToString(in.SHA256[:])
@@ -75,6 +79,12 @@ func (s *Session) recordOf(planned *Planned, r *Request, result *Result) (*recor
 		}
 	}
 	return rec, true
+}
+
+// secretive tells whether a URL may hold a login: a record is for everyone, so a run that needed one leaves none.
+func secretive(raw string) bool {
+	u, err := url.Parse(raw)
+	return err != nil || u.User != nil || u.RawQuery != ""
 }
 
 func (s *Session) writeRecord(ctx context.Context, at image.Ref, about v1.Descriptor, rec *record, signer cosign.Signer) error {
