@@ -28,6 +28,8 @@ type Options struct {
 	UserAgent string
 	// Retry says how often and how patiently to try again.
 	Retry Retry
+	// Stall is how long a registry may send, or take, nothing in the middle of a transfer; 0 is one minute.
+	Stall time.Duration
 	// Jobs is how many blobs move at once; 0 is 4.
 	Jobs int
 	// Logger gets a debug line for each request and retry; nil is silence.
@@ -46,6 +48,7 @@ type Retry struct {
 
 const (
 	defaultJobs         = 4
+	defaultStall        = time.Minute
 	defaultTries        = 5
 	defaultFirst        = 500 * time.Millisecond
 	defaultLongest      = 10 * time.Second
@@ -63,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = defaultJobs
+	}
+	if o.Stall <= 0 {
+		o.Stall = defaultStall
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -21,9 +21,9 @@ const (
 )
 
 // newTransport stacks what a request passes, outermost first: retries, whole and verified small bodies, byte counts, the
-// refusal of plain HTTP, the network.
+// refusal of plain HTTP, the watch for stalls, the network.
 func newTransport(network http.RoundTripper, opts Options, hosts plainHosts, counts *counts) http.RoundTripper {
-	guard := &plainHTTPGuard{inner: network, hosts: hosts}
+	guard := &plainHTTPGuard{inner: &watchdog{inner: network, stall: opts.Stall}, hosts: hosts}
 	counter := &counter{inner: guard, counts: counts}
 	return &retrier{inner: &wholeReader{inner: counter}, retry: opts.Retry, logger: opts.Logger}
 }

@@ -14,7 +14,13 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
 // BenchmarkRebuild times the main job on the real Debian image as a process of its own, from a local registry to a local
@@ -48,7 +54,52 @@ func BenchmarkRebuild(b *testing.B) {
 			}
 		}
 	})
+	b.Run("one-platform", func(b *testing.B) { platforms(b, "amd64") })
+	b.Run("three-platforms", func(b *testing.B) { platforms(b, "amd64", "arm64", "s390x") })
 	b.Run("peer-apt-in-chroot", func(b *testing.B) { peer(b, host) })
+}
+
+// platforms times the rebuild of an index of Debian images in one run, with the package files and nothing else in the cache.
+func platforms(b *testing.B, archs ...string) {
+	host, private := startRegistry(b), benchKey(b)
+	var images []v1.Image
+	for _, arch := range archs {
+		img, err := fixture.Debian(b.Context(), b.TempDir(), fixture.DebianOptions{Arch: arch})
+		if err != nil {
+			b.Fatal(err)
+		}
+		images = append(images, img)
+	}
+	ref, err := name.NewTag(host+"/multi:old", name.Insecure)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := remote.WriteIndex(ref, indexOf(b, images)); err != nil {
+		b.Fatal(err)
+	}
+	cache := filepath.Join(b.TempDir(), "cache")
+	run := func() {
+		measure(b, cache, []string{"rebuild", ref.String(), "-t", host + "/multi-" + fresh(), "--key", private, "-q", "-o", "json"})
+	}
+	run()
+	b.ResetTimer()
+	for range b.N {
+		remove(b, filepath.Join(cache, "layers"))
+		run()
+	}
+}
+
+func indexOf(b *testing.B, images []v1.Image) v1.ImageIndex {
+	b.Helper()
+	idx := v1.ImageIndex(mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	for _, img := range images {
+		config, err := img.ConfigFile()
+		if err != nil {
+			b.Fatal(err)
+		}
+		idx = mutate.AppendManifests(idx, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: config.Platform()}})
+	}
+	return idx
 }
 
 // measure runs nanopatch once and reports its wall time, peak memory and what it pulled.

@@ -19,6 +19,7 @@ func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err 
 	s, err = pipeline.Open(pipeline.Config{
 		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, RepositoryAuth: g.repoAuth, Version: Version, Now: g.env.Now,
 		Offline: g.offline, BuilderID: g.builderID,
+		Concurrency: g.jobs, Stall: g.stall,
 		Progress: drawing, Logger: g.logger(messages),
 	})
 	if err != nil {

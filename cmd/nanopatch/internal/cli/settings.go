@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
@@ -21,6 +22,8 @@ type globalOptions struct {
 	cacheDir   string
 	insecure   []string
 	caCert     string
+	jobs       int
+	stall      time.Duration
 	repoAuth   string
 	outputs    outputs
 	quiet      bool
@@ -42,6 +45,8 @@ func (g *globalOptions) register(root *cobra.Command) {
 	f.StringSliceVar(&g.insecure, "insecure-registry", nil, "registry host[:port] that may be spoken to without TLS (repeatable)")
 	f.StringVar(&g.caCert, "ca-cert", "", "PEM file of further certificate authorities to trust")
 	f.StringVar(&g.repoAuth, "repo-auth", "", "file of logins for package repositories, in the format of apt's auth.conf")
+	f.IntVar(&g.jobs, "concurrency", 4, "how many blobs move between registries and this machine at once")
+	f.DurationVar(&g.stall, "registry-timeout", time.Minute, "how long a registry may send or take nothing in the middle of a transfer")
 	f.StringArrayVarP(&g.outputs.typed, "output", "o", nil, "output format, or FORMAT=FILE (repeatable)")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the result and errors")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more: each step and how long it took")
@@ -59,6 +64,9 @@ func (g *globalOptions) settle(cmd *cobra.Command) error {
 	case "auto", "text", "json":
 	default:
 		return usagef("--log-format %s: want auto, text or json", g.logFormat)
+	}
+	if g.jobs < 1 || g.stall <= 0 {
+		return usagef("--concurrency and --registry-timeout must be more than 0")
 	}
 	if g.cacheDir == "" {
 		g.cacheDir = filepath.Join(xdg.CacheHome, "nanopatch")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/image"
@@ -85,10 +86,11 @@ func (s *Session) Plan(ctx context.Context, ref image.Ref, platforms []v1.Platfo
 	done := s.stage("plan")
 	p := &Planned{Source: src, updates: u, platforms: platforms}
 	chosen := src.Index == nil || len(platforms) > 0
+	jobs, failed := s.planAll(ctx, src, u)
 	updates, held := 0, 0
 	var first error
-	for _, pi := range src.Images {
-		job, err := s.planOne(ctx, src, pi, u)
+	for i, pi := range src.Images {
+		job, err := jobs[i], failed[i]
 		if !chosen && (errors.Is(err, rebuild.ErrNoPackages) || errors.Is(err, plan.ErrNotLocked)) {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s stays as it is: %v", pi.Platform.String(), err))
 			first = cmp.Or(first, err)
@@ -125,6 +127,25 @@ func (s *Session) checkSource(ctx context.Context, by *cosign.Verifier, src *ima
 		return fmt.Errorf("the source %s: %w", src.Ref, err)
 	}
 	return nil
+}
+
+// parallelPlatforms is how many platforms are under way at once: enough for two processors, since each has its own waits
+// and uses several threads for layers, and few enough for memory, of which each takes what one image alone would.
+const parallelPlatforms = 2
+
+// planAll plans every image, several at once. Where one cannot be planned, its error is at its place.
+func (s *Session) planAll(ctx context.Context, src *image.Source, u Updates) ([]*rebuild.Job, []error) {
+	jobs, failed := make([]*rebuild.Job, len(src.Images)), make([]error, len(src.Images))
+	var g errgroup.Group
+	g.SetLimit(parallelPlatforms)
+	for i, pi := range src.Images {
+		g.Go(func() error {
+			jobs[i], failed[i] = s.planOne(ctx, src, pi, u)
+			return nil // an image that cannot be planned may be one that stays as it is
+		})
+	}
+	_ = g.Wait()
+	return jobs, failed
 }
 
 // checkLock makes sure that a lockfile, if there is one, is for the source.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/image"
@@ -44,11 +45,17 @@ type rebuilt struct {
 // Rebuild is the main job, from the plan on.
 func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Result, error) {
 	platforms := make([]*rebuilt, len(planned.Jobs))
+	// The images are read when the group is done, so its context must not end with it.
+	var g errgroup.Group
+	g.SetLimit(parallelPlatforms)
 	for i, job := range planned.Jobs {
-		var err error
-		if platforms[i], err = s.rebuildOne(ctx, job, &r); err != nil {
-			return nil, err
-		}
+		g.Go(func() (err error) {
+			platforms[i], err = s.rebuildOne(ctx, job, &r)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	p, notes, err := s.assemble(planned, platforms, &r)
 	if err != nil {

@@ -55,9 +55,9 @@ const (
 // make the list of them grow for ever.
 func recordTag(digest v1.Hash) string { return digest.Algorithm + "-" + digest.Hex + ".nanopatch" }
 
-// asked is the hash of what a run was asked for; ok is false where that cannot be told.
+// asked is the hash of what a run was asked for; ok is false where that cannot be told, or the source has to be verified.
 func (s *Session) asked(platforms []v1.Platform, u Updates, r *Request) (hash string, ok bool) {
-	if u.Locked != nil || r.Signer == nil || !r.Attest {
+	if u.Locked != nil || u.Source != nil || r.Signer == nil || !r.Attest {
 		return "", false
 	}
 	u.Rules.Now = time.Time{}

@@ -24,6 +24,9 @@ type Config struct {
 	InsecureRegistries []string
 	// CACert is a PEM file of further certificate authorities.
 	CACert string
+	// Concurrency is how many blobs move at once, and Stall how long a registry may let nothing through; 0 is the usual.
+	Concurrency int
+	Stall       time.Duration
 	// RepositoryAuth is a file of logins for package repositories (pkgrepo.ParseLogins).
 	RepositoryAuth string
 	Version        string
@@ -60,7 +63,10 @@ func Open(cfg Config) (*Session, error) {
 	s := &Session{cfg: cfg, seconds: make(map[string]float64)}
 	var err error
 	agent := "nanopatch/" + cfg.Version
-	options := image.Options{InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger}
+	options := image.Options{
+		InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger,
+		Jobs: cfg.Concurrency, Stall: cfg.Stall,
+	}
 	if cfg.Offline {
 		options.Transport, options.CACert = nowhere{}, ""
 	}
