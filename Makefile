@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e interop oracle sbom-oracle bench lint docs all
+.PHONY: help build demo test race e2e interop oracle sbom-oracle conformance soak bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -17,6 +17,7 @@ E2E = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build e2e' ./cm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build nanopatch into .cache/bin
 	$(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/nanopatch ./cmd/nanopatch
@@ -40,6 +41,12 @@ oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of 
 
 sbom-oracle: $(BIN)/syft $(BIN)/crane ## hold SBOMs against the stock syft's on six images (needs network, npm, the host's apt)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/sbomoracle
+
+conformance: $(BIN)/crane ## rebuild layers of every kind over every transport, and let other tools read them (needs root and .ci/run's packages)
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 60m ./cmd/nanopatch/conformance -args -kinds all
+
+soak: ## make 200 runs over registries that fail, and kill some (e2e makes a few)
+	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/soak -args -runs 200
 
 interop: $(BIN)/cosign $(BIN)/cosign3 ## print which signatures the stock cosign 2 and 3 and nanopatch take from each other
 	PATH="$(BIN):$$PATH" NANOPATCH_COSIGN3=$(BIN)/cosign3 $(GO) test -tags e2e -count 1 -run TestInterop -v ./sign/cosign/

@@ -69,7 +69,7 @@ func (s *Session) asked(platforms []v1.Platform, u Updates, r *Request) (hash st
 		}
 		files = append(files, digest)
 	}
-	raw, err := json.Marshal([]any{u, platforms, files})
+	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs})
 	if err != nil {
 		return "", false
 	}
