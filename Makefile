@@ -17,7 +17,6 @@ E2E = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build e2e' ./cm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build nanopatch into .cache/bin
 	$(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/nanopatch ./cmd/nanopatch
