@@ -30,7 +30,7 @@
 //  1. The order of versions: a version.Scheme in package version, with the real tool's own vectors as test data.
 //  2. rebuild/ecosystem/NAME implements [Ecosystem]. Its Upgrade works on an overlay.Tree, which records what changes over a view
 //     and never touches it; scripts run in package script, over the same tree, with the commands of script/posix and those that
-//     only this package manager has. Begin with Open and Wants, then Unpack, EditDatabase, Upgrade, and CheckAbove last. The
+//     only this package manager has. Begin with Open and Wants, then Unpack, EditDatabase, Upgrade, and UpgradeAbove last. The
 //     suite ecosystemtest.Run says when it holds to the interface; whether it does what the real package manager does, only a
 //     test with the real one can say (apk: battery_e2e_test.go; dpkg: upgrade_oracle_test.go): the same package files, the real
 //     tool in a chroot, entry by entry.
@@ -43,6 +43,6 @@
 //     for all, and pin a digest for each.
 //  6. Where the distribution says which CVEs its versions fix, package advisory learns to read it, and which Scheme orders it.
 //
-// What it cost for apk, the second: two calls became part of the interfaces, CheckAbove (a trigger of a layer above) and the
+// What it cost for apk, the second: two calls became part of the interfaces, UpgradeAbove (a trigger of a layer above) and the
 // repositories' Resolve (apk's indexes do not state a file's SHA-256); nothing else that exists had to change.
 package ecosystem

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/dpkg/debscript"
@@ -14,8 +16,8 @@ import (
 // UpgradeAbove brings to date what the last layer of the tree v derives from files of packages in the layers below.
 //
 // Had the packages been new when the layer was made, its own run of dpkg would have found them so. Three things follow from
-// that. What a postinst makes and the layer has its own version of, such as a bundle of certificates with local ones
-// in it, that postinst makes again in this tree. Triggers on what changed run, if the layer has its own package database: then
+// that. A bundle of certificates that the layer has its own version of, with local ones in it, is made again by the postinst that
+// made the one below. Triggers on what changed run, if the layer has its own package database: then
 // packages of this layer may be interested. And the linker's cache of the layer is checked, and named after its maker.
 func (Ecosystem) UpgradeAbove(
 	ctx context.Context, v *rootfs.View, steps []ecosystem.Step, changes []ecosystem.Change, opts ecosystem.UpgradeOptions,
@@ -29,10 +31,15 @@ func (Ecosystem) UpgradeAbove(
 	}
 	u := &upgrade{
 		db: db, above: true, before: overlay.New(v), tree: overlay.New(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
-		moving: make(map[string]debscript.Progress),
+		moving: make(map[string]debscript.Progress), bytecode: make(map[string]map[string][]string),
 	}
 	if err := u.addAbove(steps, changes); err != nil {
 		return nil, nil, err
+	}
+	for _, in := range u.installs {
+		for _, p := range in.touched {
+			u.dropBytecode(in, p)
+		}
 	}
 	if err := u.configureAbove(ctx, changes); err != nil {
 		return nil, nil, err
@@ -81,34 +88,37 @@ func (u *upgrade) owns(name string) bool {
 	return ok && n.Layer == u.db.view.Len()-1
 }
 
-// configureAbove runs the postinsts of the packages whose postinst, in a layer below, made a file of which this layer has
-// another version.
+// remadeAbove tells of the files that a postinst makes anew from all that the tree has, so that it can do so again in a layer
+// above: the certificates, their list, and the names that lead to them. Whatever else a layer has its own version of is its
+// author's.
+func remadeAbove(p string) bool {
+	return p == "etc/ca-certificates.conf" || p == "etc/ca-certificates.conf.dpkg-old" || strings.HasPrefix(p, "etc/ssl/certs/")
+}
+
+// configureAbove runs the postinsts of the packages that, in a layer below, made such a file of which this layer has another
+// version. One that would do anything else here holds its package.
 func (u *upgrade) configureAbove(ctx context.Context, changes []ecosystem.Change) error {
 	again := make(map[*install]bool)
-	shipped := make(map[*install]map[string]bool)
 	for _, c := range changes {
 		in, ok := u.byKey[c.Package]
-		if !ok || c.Database || c.Entry == nil || again[in] || !u.owns(c.Path) {
+		if !ok || c.Entry == nil || again[in] || !remadeAbove(c.Path) || !u.owns(c.Path) {
 			continue
 		}
-		if f, there := u.before.Lookup(u.before.Place(c.Path)); !there || f.IsDir() || u.before.Same(f, c.Entry) {
-			continue
-		}
-		if shipped[in] == nil {
-			shipped[in] = make(map[string]bool)
-			for i := range in.new.files.Entries {
-				p := in.new.files.Entries[i].Path
-				shipped[in][u.before.Place(u.diversions.use(p, in.old.Name))] = true
-			}
-		}
-		again[in] = !shipped[in][u.before.Place(c.Path)]
+		f, there := u.before.Lookup(u.before.Place(c.Path))
+		again[in] = there && !f.IsDir() && !u.before.Same(f, c.Entry)
 	}
 	for _, in := range u.configureOrder() {
 		if !again[in] {
 			continue
 		}
+		edited := u.tree.EditedPaths()
 		if err := u.run(ctx, in, in.newCall(postinst, "configure", in.old.Version)); err != nil {
 			return err
+		}
+		for _, p := range u.tree.EditedPaths() {
+			if !remadeAbove(p) && !slices.Contains(edited, p) {
+				u.hold(in.key(), ecosystem.ReasonMaintainerScript, "its postinst, run again for a layer above, changes %s", listName(p))
+			}
 		}
 	}
 	return nil

@@ -65,6 +65,12 @@ var derivedElsewhere = map[string]string{
 	"update-python-modules": "bytecode of what changes is removed",
 }
 
+// incomplete are programs that read more than derivedFiles tells of: a script that calls one is believed that there is something
+// to do, if there is what it makes.
+var incomplete = map[string]bool{
+	"update-initramfs": true, "fc-cache": true, "systemd-hwdb": true, "udevadm-hwdb": true, "update-catalog": true, "update-xmlcatalog": true,
+}
+
 // request is a program that a script called to derive files from others.
 type request struct {
 	by      *install
@@ -96,7 +102,10 @@ func (u *upgrade) checkDerived() error {
 	for _, r := range u.requests {
 		known := derivedElsewhere[r.program] != "" ||
 			slices.ContainsFunc(derivedFiles, func(d derived) bool { return d.program == r.program })
-		if !known {
+		stale := slices.ContainsFunc(derivedFiles, func(d derived) bool {
+			return d.program == r.program && incomplete[r.program] && len(u.matches(d.output)) > 0
+		})
+		if !known || stale {
 			u.hold(r.by.key(), ecosystem.ReasonMaintainerScript, "its scripts run %s, whose work is not modelled", r.program)
 		}
 	}

@@ -44,8 +44,8 @@ func TestTriggers(t *testing.T) {
 		},
 		{name: "nobody is interested", handler: ":", new: spec{files: base, control: files{"triggers": "activate other-word\n"}}},
 		{
-			name: "a derived file that has the new entry", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry + "2", "usr/share/info/b.info": infoEntry + "1"}},
-			change: func(m *image) { m.write("usr/share/info/dir", "Menu\n* A: (a).       About\n               A.\n") },
+			name: "a manual whose entry stays", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/b.info": infoEntry + "2"}},
+			change: func(m *image) { m.write("usr/share/info/dir", "index") },
 		},
 		{name: "nothing derived", handler: ":", new: spec{files: files{"usr/bin/a": "1", "usr/share/things/t": "1", "usr/share/info/a.info": infoEntry}}},
 		{

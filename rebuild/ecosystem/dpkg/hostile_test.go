@@ -22,7 +22,7 @@ var hostileScripts = map[string]string{
 	"remove all":                 `rm -rf /; reboot`,
 	"remove outside":             `rm -rf DIR ../../../../../../DIR; reboot`,
 	"write outside":              `echo owned >DIR/new; echo owned >>DIR/victim; ln -s DIR/victim /l; echo owned >/l; reboot`,
-	"read accounts":              `grep -q . DIR/victim && echo stolen >/stolen; cat /proc/self/environ`,
+	"environment":                `cat /proc/self/environ`,
 	"read the machine":           `cat /proc/1/cmdline /sys/kernel/notes; : </dev/sda`,
 	"program of the machine":     `DIR/program`,
 	"command substitution":       "x=$(DIR/program $(reboot) `reboot`)",
@@ -52,11 +52,8 @@ func TestHostileScripts(t *testing.T) {
 		}
 	}
 	before := listing(t, dir)
-	work, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	here := listing(t, work)
+	t.Chdir(dir)
+	longest := time.Duration(0)
 	for name, script := range hostileScripts {
 		script = strings.ReplaceAll(script, "DIR", dir)
 		if !strings.HasPrefix(script, "#!") && !strings.HasPrefix(script, "\x7f") {
@@ -77,9 +74,7 @@ func TestHostileScripts(t *testing.T) {
 			m.program("usr/sbin/reboot", "ELF")
 			start := time.Now()
 			effect, holds := m.upgrade(ecosystem.UpgradeOptions{}, update)
-			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("%s as %s takes %v", name, kind, took)
-			}
+			longest = max(longest, time.Since(start))
 			if effect != nil || len(holds) != 1 || holds[0].Reason != ecosystem.ReasonMaintainerScript {
 				t.Errorf("%s as %s: %v, %v", name, kind, effect, holds)
 			}
@@ -88,8 +83,15 @@ func TestHostileScripts(t *testing.T) {
 	if after := listing(t, dir); after != before {
 		t.Errorf("the machine was\n%s\nand is\n%s", before, after)
 	}
-	if after := listing(t, work); after != here {
-		t.Errorf("the working directory was\n%s\nand is\n%s", here, after)
+	t.Logf("the longest takes %v", longest)
+
+	// What a script may do is look for a file of the machine: it finds none.
+	m := newImage(t, spec{version: "1"})
+	m.program("usr/bin/grep", "ELF")
+	text := strings.ReplaceAll("#!/bin/sh\nif [ -e DIR/victim ] || grep -q . DIR/victim 2>/dev/null; then echo stolen >/stolen; fi\necho seen >/seen\n", "DIR", dir)
+	effect, holds := m.upgrade(ecosystem.UpgradeOptions{}, spec{version: "2", control: files{postinst: text}})
+	if got := changes(effect); len(holds) > 0 || got != "+seen" {
+		t.Errorf("changes are %s, want +seen; holds %v", got, holds)
 	}
 }
 

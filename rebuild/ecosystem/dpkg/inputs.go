@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 )
 
 // matters tells whether a changed input is one that shows in the derived file. It is so where nothing better is known.
@@ -25,12 +27,12 @@ func (u *upgrade) matters(d derived, p, output string) bool {
 const maxInput = 1 << 20
 
 // readInput reads the beginning of a file, "" where there is none.
-func (u *upgrade) readInput(p string) (string, error) {
-	f, ok := u.tree.Target(p)
+func readInput(t *overlay.Tree, p string) (string, error) {
+	f, ok := t.Target(p)
 	if !ok || f.Regular() == nil {
 		return "", nil
 	}
-	r, err := u.tree.Open(f)
+	r, err := t.Open(f)
 	if err != nil {
 		return "", err
 	}
@@ -48,55 +50,71 @@ func (u *upgrade) readInput(p string) (string, error) {
 	return string(data), err
 }
 
-// manualListed tells whether the directory of manuals (install-info(1)) has the entries of a changed file below
-// usr/share/info, apart from how they are set. Parts of a manual and pictures have none.
+// manualListed tells whether the directory of manuals (install-info(1)) needs no change for a changed file below
+// usr/share/info: it has the same entries as before or, in a layer above the change, where nothing shows what was before, as
+// many as the directory has of this manual, all there apart from how they are set. Parts of a manual and pictures have none.
 func (u *upgrade) manualListed(p, dir string) bool {
-	if !strings.HasSuffix(strings.TrimSuffix(path.Base(p), ".gz"), ".info") {
+	name, isManual := strings.CutSuffix(strings.TrimSuffix(path.Base(p), ".gz"), ".info")
+	if !isManual {
 		return true
 	}
-	if !u.tree.Exists(p) {
-		return false
-	}
-	manual, err := u.readInput(p)
+	is, err := readInput(u.tree, p)
 	if err != nil {
 		return false
 	}
-	listed, err := u.readInput(dir)
+	if !u.above {
+		was, err := readInput(u.before, p)
+		return err == nil && slices.Equal(manualEntries(was), manualEntries(is))
+	}
+	listed, err := readInput(u.tree, dir)
 	if err != nil {
 		return false
 	}
-	listed = strings.Join(strings.Fields(listed), " ")
-	inside := false
+	entries := manualEntries(is)
+	all := strings.Join(strings.Fields(listed), " ")
+	return strings.Count(listed, "("+name+")") == strings.Count(strings.Join(entries, ""), "("+name+")") &&
+		!slices.ContainsFunc(entries, func(e string) bool { return !strings.Contains(all, e) })
+}
+
+// manualEntries are a manual's entries in the directory, with single blanks, and the sections that they go to.
+func manualEntries(manual string) []string {
 	var entries []string
+	inside := false
 	for line := range strings.Lines(manual) {
+		words := strings.Join(strings.Fields(line), " ")
 		switch {
 		case strings.HasPrefix(line, "START-INFO-DIR-ENTRY"):
 			inside = true
 		case strings.HasPrefix(line, "END-INFO-DIR-ENTRY"):
 			inside = false
 		case inside && strings.HasPrefix(line, "* "):
-			entries = append(entries, line)
-		case inside && len(entries) > 0:
-			entries[len(entries)-1] += line
+			entries = append(entries, words)
+		case inside && len(entries) > 0 && words != "":
+			entries[len(entries)-1] += " " + words
 		}
 	}
-	return !slices.ContainsFunc(entries, func(e string) bool { return !strings.Contains(listed, strings.Join(strings.Fields(e), " ")) })
+	return entries
 }
 
-var pamModule = regexp.MustCompile(`pam_\w+\.so`)
+var (
+	pamModule  = regexp.MustCompile(`pam_\w+\.so`)
+	pamDefault = regexp.MustCompile(`(?im)^Default:\s*yes`)
+)
 
-// profileInUse tells whether a profile of pam-auth-update(8) may be one of those that the common files are made of: they
-// mention a module of it.
+// profileInUse tells whether a changed profile of pam-auth-update(8) may be one of those that the common files are made of: it
+// is, or was, one that is on by default, or they mention a module of it.
 func (u *upgrade) profileInUse(p string) bool {
-	profile, err := u.readInput(p)
-	if err != nil || profile == "" {
+	is, err := readInput(u.tree, p)
+	was, errWas := readInput(u.before, p)
+	profile := was + is
+	if err != nil || errWas != nil || profile == "" || pamDefault.MatchString(profile) {
 		return true
 	}
 	for _, name := range u.tree.Children(u.tree.Follow("etc/pam.d", true)) {
 		if !strings.HasPrefix(path.Base(name), "common-") {
 			continue
 		}
-		common, err := u.readInput(name)
+		common, err := readInput(u.tree, name)
 		if err != nil {
 			return true
 		}

@@ -165,6 +165,23 @@ func (u *upgrade) staleLibrary(p string, cached map[string]string) string {
 	if cached[path.Join(path.Dir(p), soname)] != soname {
 		return fmt.Sprintf("%s is not in it", listName(path.Join(path.Dir(p), soname)))
 	}
+	return u.staleLink(path.Join(path.Dir(p), soname), soname)
+}
+
+// staleLink tells why a library does not lie where the cache has it, "" if it does. ldconfig would make a link of its soname there,
+// where the package ships none.
+func (u *upgrade) staleLink(at, soname string) string {
+	f, ok := u.tree.Target(at)
+	if !ok || f.Regular() == nil {
+		return listName(at) + " leads nowhere"
+	}
+	there, err := u.soname(f, path.Base(at))
+	if err != nil {
+		return fmt.Sprintf("%s: %v", listName(at), err)
+	}
+	if there != soname {
+		return listName(at) + " leads to another library"
+	}
 	return ""
 }
 

@@ -87,6 +87,7 @@ func TestLibraries(t *testing.T) {
 		name     string
 		cache    string
 		old, new files
+		change   func(m *image)
 		hold     string
 	}{
 		{name: "same soname", cache: cache(binary.LittleEndian, known)},
@@ -101,6 +102,11 @@ func TestLibraries(t *testing.T) {
 		{name: "library without a soname", cache: cache(binary.LittleEndian, known, [2]string{"libplain.so", "/lib/x86_64-linux-gnu/libplain.so"}), new: files{dir + "libplain.so": library("", "")}},
 		{name: "linker script", cache: cache(binary.LittleEndian, known), new: files{dir + "libc.so": "GROUP ( libdemo.so.1 )"}},
 		{name: "library becomes a script", cache: cache(binary.LittleEndian, known, [2]string{"libx.so", "/lib/x86_64-linux-gnu/libx.so"}), old: files{dir + "libx.so": library("libx.so", "")}, new: files{dir + "libx.so": "text"}, hold: "libx.so is no library any more"},
+		{
+			name: "a link that ldconfig made", cache: cache(binary.LittleEndian, known, [2]string{"libx.so.1", "/lib/x86_64-linux-gnu/libx.so.1"}),
+			old: files{dir + "libx.so.1.1": library("libx.so.1", "1")}, new: files{dir + "libx.so.1.2": library("libx.so.1", "2")},
+			change: func(m *image) { m.symlink(dir+"libx.so.1", "libx.so.1.1") }, hold: "libx.so.1 leads nowhere",
+		},
 		{name: "for better processors", cache: cache(binary.LittleEndian, known), new: files{dir + "glibc-hwcaps/x86-64-v3/libdemo.so.1": library("libdemo.so.1", "v3")}, hold: "x86-64-v3/libdemo.so.1 is not in it"},
 		{name: "soname changes", cache: cache(binary.LittleEndian, known, [2]string{"libx.so.1", "/lib/x86_64-linux-gnu/libx.so.1"}), old: files{dir + "libx.so.1": library("libx.so.1", "")}, new: files{dir + "libx.so.1": library("libx.so.1.1", "")}, hold: "libx.so.1.1 is not in it"},
 	} {
@@ -112,6 +118,9 @@ func TestLibraries(t *testing.T) {
 			m.write("etc/ld.so.conf.d/ignored", "/usr/lib/x86_64-linux-gnu/demo\n")
 			if tc.cache != "" {
 				m.write("etc/ld.so.cache", tc.cache)
+			}
+			if tc.change != nil {
+				tc.change(m)
 			}
 			_, holds := m.upgrade(ecosystem.UpgradeOptions{}, lib("2", tc.new))
 			if tc.hold != "" {
@@ -149,6 +158,35 @@ func TestHostCache(t *testing.T) {
 	for _, line := range lines {
 		if got[line[2]] != line[1] {
 			t.Errorf("%s is %q, want %q", line[2], got[line[2]], line[1])
+		}
+	}
+}
+
+// TestGenerator puts another name into caches, this machine's and broken ones.
+func TestGenerator(t *testing.T) {
+	section := func(order binary.ByteOrder, offset, from, size uint32) []byte {
+		var b bytes.Buffer
+		b.WriteString(ldCacheMagic)
+		for _, n := range []uint32{0, 0, 0, offset, 0, 0, 0, 0xeaa42174, 1, 0, 0, from, size} {
+			binary.Write(&b, order, n)
+		}
+		return append(b.Bytes(), "old"...)
+	}
+	const headerSize, end = 48, 48 + 8 + 16
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		got := withGenerator(section(order, headerSize, end, 3), []byte("another"))
+		want := append(section(order, headerSize, end, 7)[:end], "another"...)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v: %q, want %q", order, got, want)
+		}
+		for name, bad := range map[string][]byte{
+			"no extension": section(order, 0, end, 3), "extension outside": section(order, 1<<31, end, 3), "at the edge": section(order, end, end, 3),
+			"name outside": section(order, headerSize, 1<<31, 3), "too long": section(order, headerSize, end, 1<<31), "over itself": section(order, headerSize, 0, end+3),
+			"not the last": section(order, headerSize, end, 2), "empty": nil, "cut off": section(order, headerSize, end, 3)[:50],
+		} {
+			if got := withGenerator(bad, []byte("another")); !bytes.Equal(got, bad) {
+				t.Errorf("%s: %q became %q", name, bad, got)
+			}
 		}
 	}
 }

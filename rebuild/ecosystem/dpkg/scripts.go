@@ -21,10 +21,6 @@ const (
 	postrm   = "postrm"
 )
 
-// scriptTime bounds the time of one script. It only catches what the interpreter's own limits do not, so that what is
-// held depends on the scripts and not on the machine.
-const scriptTime = 20 * time.Second
-
 // call is one call of a maintainer script.
 type call struct {
 	pkg  ecosystem.Package // whose script it is
@@ -153,13 +149,12 @@ func (u *upgrade) judge(in *install, c call, err error) error {
 }
 
 // interpret runs a script over the tree and makes what it does part of the run. A package that is held already, or that was
-// unpacked without dpkg, runs none.
+// unpacked without dpkg, runs none. The interpreter's limits count steps and bytes and no time, so that what is held depends on
+// the scripts and not on the machine.
 func (u *upgrade) interpret(ctx context.Context, in *install, c call) error {
 	if len(c.text) == 0 || in.old.dropIn != "" || u.held(in.key()) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, scriptTime)
-	defer cancel()
 	edited := script.NewTree(u.tree, u.opts.Time.Truncate(time.Second))
 	res, err := debscript.Run(ctx, debscript.Invocation{
 		Package: c.pkg.Name, Arch: c.pkg.Arch, Coinstallable: c.pkg.MultiArch == "same" && u.db.multiarch, Kind: c.kind, Args: c.args,
