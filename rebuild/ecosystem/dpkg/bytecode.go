@@ -35,14 +35,26 @@ func (u *upgrade) compiled(cache string) map[string][]string {
 	}
 	modules := make(map[string][]string)
 	for _, p := range u.tree.Children(cache) {
-		// MODULE.TAG.pyc or MODULE.TAG.opt-1.pyc (PEP 488)
-		module, rest, ok := strings.Cut(path.Base(p), ".")
-		if ok && strings.HasSuffix(rest, ".pyc") && !u.listed(p) {
+		if module := compiledModule(path.Base(p)); module != "" && !u.listed(p) {
 			modules[module] = append(modules[module], p)
 		}
 	}
 	u.bytecode[cache] = modules
 	return modules
+}
+
+// compiledModule is the module of MODULE.TAG.pyc or MODULE.TAG.opt-1.pyc (PEP 488), "" for other names. A module may have dots in
+// its name, as __phello__.foo of the standard library has.
+func compiledModule(name string) string {
+	name, ok := strings.CutSuffix(name, ".pyc")
+	if i := strings.LastIndex(name, ".opt-"); i >= 0 {
+		name = name[:i]
+	}
+	i := strings.LastIndexByte(name, '.')
+	if !ok || i < 0 {
+		return ""
+	}
+	return name[:i]
 }
 
 // listed tells whether a package of the run ships a physical path.
