@@ -149,7 +149,8 @@ func upgradeWhatPasses(t *testing.T, v *rootfs.View, steps []ecosystem.Step) (*e
 func compareBut(t *testing.T, but map[string]string, want, got *rootfs.View) {
 	t.Helper()
 	for _, d := range differences(t, want, got) {
-		excused := false
+		// What Python compiled of a changed module is gone; only the image's own interpreter could make it again.
+		excused := d.got.what == "" && strings.Contains(d.path, "/"+bytecodeDir)
 		for prefix := range but {
 			excused = excused || strings.HasPrefix(d.path, prefix) && (d.want.what == d.got.what || !strings.Contains(but[prefix], "same content"))
 		}
