@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// allowance lets paths differ between nanopatch's result and apt's. One that ends with a slash is for all below it.
+// allowance lets paths differ between nanopatch's result and apt's, where nanopatch leaves them as they were. One that ends with a slash is for all below it.
 type allowance struct{ pattern, reason string }
 
 // allowances is the whole list.

@@ -36,7 +36,11 @@ func compare(ours, apts snapshot, timed map[string]bool, a *author) comparison {
 			c.equal++
 			continue
 		}
-		if reason := cmp.Or(allowed(p), a.except(p, our, apt, here)); reason != "" {
+		reason := allowed(p)
+		if !a.untouched(p, our, here) {
+			reason = "" // what may differ is what nanopatch leaves alone
+		}
+		if reason = cmp.Or(reason, a.except(p, our, apt, here)); reason != "" {
 			c.allowed++
 			c.reasons[reason]++
 			continue

@@ -4,6 +4,8 @@ package oracle
 
 import (
 	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"path"
@@ -23,18 +25,20 @@ const (
 // author knows what an image's author did to the files of packages that are updated.
 type author struct {
 	source snapshot
-	// layers holds for each layer the paths that it carries; whiteouts count as the paths that they hide.
-	layers []map[string]bool
+	// layers holds for each layer the paths that it carries, with the SHA-256 of regular files; whiteouts count as the
+	// paths that they hide.
+	layers []map[string]string
 	// homes names for the paths of updated packages the home layer.
 	homes map[string]int
 	// contents lists for updated packages what they shipped before.
 	contents map[string][]string
 }
 
-// studyAuthor reads what the exceptions are judged by. The tree is the flattened image, not upgraded yet.
-func studyAuthor(t *testing.T, layout, root string, p *plan.Plan) *author {
+// studyAuthor reads what the exceptions are judged by: the layers of a layout, and the flattened image at root, which is
+// not upgraded yet, with the snapshot that was taken of it.
+func studyAuthor(t *testing.T, layout, root string, original snapshot, p *plan.Plan) *author {
 	t.Helper()
-	a := &author{source: take(t, root), homes: make(map[string]int), contents: make(map[string][]string)}
+	a := &author{source: original, homes: make(map[string]int), contents: make(map[string][]string)}
 	image, _ := open(t, layout)
 	layers, err := image.Layers()
 	if err != nil {
@@ -64,9 +68,9 @@ func studyAuthor(t *testing.T, layout, root string, p *plan.Plan) *author {
 	return a
 }
 
-// carried lists the paths in a layer's archive.
-func carried(r io.Reader) (map[string]bool, error) {
-	paths := make(map[string]bool)
+// carried lists the paths in a layer's archive, with the digests of regular files.
+func carried(r io.Reader) (map[string]string, error) {
+	paths := make(map[string]string)
 	archive := tar.NewReader(r)
 	for {
 		h, err := archive.Next()
@@ -77,7 +81,15 @@ func carried(r io.Reader) (map[string]bool, error) {
 			return nil, err
 		}
 		dir, base := path.Split(path.Clean("/" + h.Name))
-		paths[strings.TrimPrefix(path.Join(dir, strings.TrimPrefix(base, ".wh.")), "/")] = true
+		content := sha256.New()
+		if _, err := io.Copy(content, archive); err != nil {
+			return nil, err
+		}
+		sum := ""
+		if h.Typeflag == tar.TypeReg {
+			sum = hex.EncodeToString(content.Sum(nil))
+		}
+		paths[strings.TrimPrefix(path.Join(dir, strings.TrimPrefix(base, ".wh.")), "/")] = sum
 	}
 }
 
@@ -91,6 +103,9 @@ func (a *author) except(p string, our, apt entry, here bool) string {
 	case !existed || !here || !packaged || !a.carriedAbove(p, home):
 		return ""
 	case our.same(before, true):
+		if before.sum != "" && before.sum == a.layers[home][p] {
+			return "" // it is the old package's content, which only has another mode or owner above
+		}
 		return overriddenByAuthor
 	}
 	our.mode, our.uid, our.gid, our.xattrs = apt.mode, apt.uid, apt.gid, apt.xattrs
@@ -100,10 +115,19 @@ func (a *author) except(p string, our, apt entry, here bool) string {
 	return ""
 }
 
+// untouched tells whether nanopatch left a path as it was in the image; bytecode may also be gone.
+func (a *author) untouched(p string, our entry, here bool) bool {
+	before, existed := a.source[p]
+	if !here {
+		return !existed || path.Ext(p) == ".pyc" || path.Base(p) == "__pycache__"
+	}
+	return existed && our.same(before, !our.mode.IsDir())
+}
+
 // carriedAbove tells whether a layer above the given one carries the path.
 func (a *author) carriedAbove(p string, home int) bool {
 	for _, paths := range a.layers[home+1:] {
-		if paths[p] {
+		if _, ok := paths[p]; ok {
 			return true
 		}
 	}
