@@ -121,7 +121,9 @@ func TestCycloneDX(t *testing.T) {
 			continue
 		}
 		for _, want := range []property{
-			{layerMark + ":index", "1"}, {layerMark + ":digest", d.Layers[1].Digest}, {layerMark + ":diffId", d.Layers[1].DiffID},
+			{layerMark + ":index", "1"},
+			{layerMark + ":digest", d.Layers[1].Digest},
+			{layerMark + ":diffId", d.Layers[1].DiffID},
 			{layerMark + ":createdBy", "RUN step 1"},
 		} {
 			if !slices.Contains(c.Properties, want) {

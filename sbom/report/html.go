@@ -96,7 +96,10 @@ func changeTable(id, title string, tone page.Tone, list []diff.Change, direction
 			}
 		}
 		t.Rows = append(t.Rows, []page.Cell{
-			{Text: c.Name, Detail: kind(c.Type, arch)}, {From: c.From, Text: c.To, Code: true}, Level(c.Level), {Text: layers(c)},
+			{Text: c.Name, Detail: kind(c.Type, arch)},
+			{From: c.From, Text: c.To, Code: true},
+			Level(c.Level),
+			{Text: layers(c)},
 			{CVEs: c.FixedCVEs, Detail: strings.Join(sources, ", ")},
 		})
 	}

@@ -192,11 +192,19 @@ func VerifierOf(ctx context.Context, s Signer) (*Verifier, error) {
 	return NewVerifier(s.Public())
 }
 
+// preparer is a signer that says itself what sigstore wants to know.
+type preparer interface {
+	prepare(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
+}
+
+var (
+	_ preparer = (*Keyless)(nil)
+	_ preparer = (*logged)(nil)
+)
+
 // prepared is what sigstore wants to know of a signer.
 func prepared(ctx context.Context, s Signer) (sign.Keypair, sign.BundleOptions, error) {
-	if p, ok := s.(interface {
-		prepare(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
-	}); ok {
+	if p, ok := s.(preparer); ok {
 		return p.prepare(ctx)
 	}
 	pair, err := newKeypair(s)

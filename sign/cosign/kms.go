@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sigstore/sigstore/pkg/signature/kms"
+	// Each service that kms.Get knows registers itself.
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/aws"
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/azure"
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/gcp"

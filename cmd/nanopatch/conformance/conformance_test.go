@@ -59,7 +59,7 @@ func TestConformance(t *testing.T) {
 	for _, tr := range all {
 		header = append(header, tr.name)
 	}
-	store, err := os.MkdirTemp("", "np")
+	store, err := os.MkdirTemp("", "np") //nolint:usetesting // podman takes no path with capitals, and a test's name has some
 	must(t, err)
 	t.Cleanup(func() {
 		_ = exec.CommandContext(context.WithoutCancel(t.Context()), "podman", "--root", store+"/root", "--runroot", store+"/run", "system", "reset", "--force").Run()
@@ -86,7 +86,7 @@ func TestConformance(t *testing.T) {
 
 func transports(t *testing.T) []transport {
 	// Not the test's own directory, whose name has capitals: podman takes it for a repository's.
-	dir, err := os.MkdirTemp("", "np")
+	dir, err := os.MkdirTemp("", "np") //nolint:usetesting // podman takes no path with capitals, and a test's name has some
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	path := func(prefix, suffix string) func(int) string {

@@ -182,7 +182,9 @@ func zstdOf(t *testing.T, p []byte) []byte {
 	return w.EncodeAll(p, nil)
 }
 
-func packZstd(t *testing.T, p []byte) packed { return packed{blob: zstdOf(t, p), media: types.OCILayerZStd} }
+func packZstd(t *testing.T, p []byte) packed {
+	return packed{blob: zstdOf(t, p), media: types.OCILayerZStd}
+}
 
 // packChunked packs as zstd:chunked does: many frames, and a table of contents in frames that decoders skip (RFC 8878,
 // 3.1.2), which annotations point to.

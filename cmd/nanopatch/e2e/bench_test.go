@@ -91,7 +91,7 @@ func platforms(b *testing.B, archs ...string) {
 
 func indexOf(b *testing.B, images []v1.Image) v1.ImageIndex {
 	b.Helper()
-	idx := v1.ImageIndex(mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	idx := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, img := range images {
 		config, err := img.ConfigFile()
 		if err != nil {

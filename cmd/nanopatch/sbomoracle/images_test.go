@@ -211,7 +211,7 @@ func npm(t *testing.T, dir string, modules ...string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"name":"app","version":"1.0.0","license":"MIT"}`), 0o644); err != nil { //nolint:gosec // an image's file
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"name":"app","version":"1.0.0","license":"MIT"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, dir, nil, "npm", append([]string{"install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"}, modules...)...)

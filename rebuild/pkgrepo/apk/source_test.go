@@ -41,7 +41,9 @@ func TestSources(t *testing.T) {
 func TestSecretsStayOut(t *testing.T) {
 	for _, address := range []string{"https://ada:s3cret@example.org/main", "https://example.org/main?token=s3cret"} {
 		for from, sources := range map[string]func() (*Configured, error){
-			"image":    func() (*Configured, error) { return Sources(fstest.MapFS{"etc/apk/repositories": {Data: []byte(address)}}) },
+			"image": func() (*Configured, error) {
+				return Sources(fstest.MapFS{"etc/apk/repositories": {Data: []byte(address)}})
+			},
 			"override": func() (*Configured, error) { return Sources(fstest.MapFS{}, address) },
 			"tagged":   func() (*Configured, error) { return Sources(fstest.MapFS{}, "@own "+address) },
 		} {

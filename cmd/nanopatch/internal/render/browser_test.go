@@ -92,12 +92,16 @@ func pages(t *testing.T) map[string][]byte {
 func sampleSides() (older, newer diff.Side) {
 	at := func(i int) *sbom.Layer { return &sbom.Layer{Index: i, DiffID: fmt.Sprint("sha256:", i)} }
 	older = diff.Side{Image: sbom.Image{Ref: "registry.example/app:1"}, Packages: []sbom.Package{
-		{Type: "deb", Name: "libssl3", Arch: "amd64", Version: "3.0.11-1"}, {Type: "npm", Name: "gone", Version: "1"},
-		{Type: "npm", Name: "moved", Version: "1", Layer: at(0)}, {Type: "npm", Name: "license", Version: "1", Licenses: []string{"MIT"}},
+		{Type: "deb", Name: "libssl3", Arch: "amd64", Version: "3.0.11-1"},
+		{Type: "npm", Name: "gone", Version: "1"},
+		{Type: "npm", Name: "moved", Version: "1", Layer: at(0)},
+		{Type: "npm", Name: "license", Version: "1", Licenses: []string{"MIT"}},
 	}}
 	newer = diff.Side{Image: sbom.Image{Ref: "registry.example/app:2"}, Packages: []sbom.Package{
-		{Type: "deb", Name: "libssl3", Arch: "amd64", Version: "3.0.17-1"}, {Type: "npm", Name: hostileName, Version: "1"},
-		{Type: "npm", Name: "moved", Version: "1", Layer: at(2)}, {Type: "npm", Name: "license", Version: "1", Licenses: []string{"BUSL-1.1"}},
+		{Type: "deb", Name: "libssl3", Arch: "amd64", Version: "3.0.17-1"},
+		{Type: "npm", Name: hostileName, Version: "1"},
+		{Type: "npm", Name: "moved", Version: "1", Layer: at(2)},
+		{Type: "npm", Name: "license", Version: "1", Licenses: []string{"BUSL-1.1"}},
 	}}
 	return older, newer
 }
@@ -284,7 +288,7 @@ func TestLargeReport(t *testing.T) {
 	ctx := browser(t)
 	p := largePlan(500)
 	var b bytes.Buffer
-	start := time.Now() //nolint:forbidigo // it is the duration that is tested
+	start := time.Now()
 	if err := ResultHTML(&b, sampleResult(p), sampleRun); err != nil {
 		t.Fatal(err)
 	}

@@ -206,8 +206,12 @@ func updateTable(list []plan.Update, now time.Time) page.Table {
 			level.Detail = u.NumberLevel + " by number"
 		}
 		t.Rows = append(t.Rows, []page.Cell{
-			name, {From: u.From, Text: u.To, Code: true}, level, {Text: strconv.Itoa(u.Layer)},
-			{Text: days(u.Artifact.Date, now)}, {CVEs: u.CVEs, Detail: sources(u)},
+			name,
+			{From: u.From, Text: u.To, Code: true},
+			level,
+			{Text: strconv.Itoa(u.Layer)},
+			{Text: days(u.Artifact.Date, now)},
+			{CVEs: u.CVEs, Detail: sources(u)},
 		})
 	}
 	return t

@@ -96,8 +96,12 @@ func TestDays(t *testing.T) {
 		since time.Time
 		want  string
 	}{
-		{time.Time{}, ""}, {now, "0 days"}, {now.Add(time.Hour), "0 days"}, {now.Add(-24 * time.Hour), "1 day"},
-		{now.Add(-47 * time.Hour), "1 day"}, {now.Add(-48 * time.Hour), "2 days"},
+		{time.Time{}, ""},
+		{now, "0 days"},
+		{now.Add(time.Hour), "0 days"},
+		{now.Add(-24 * time.Hour), "1 day"},
+		{now.Add(-47 * time.Hour), "1 day"},
+		{now.Add(-48 * time.Hour), "2 days"},
 	} {
 		if got := days(c.since, now); got != c.want {
 			t.Errorf("since %v: %q, want %q", c.since, got, c.want)
