@@ -142,7 +142,7 @@ func parseMachine(value string) (Login, error) {
 
 // ErrSecretInAddress says that an address has a password in it, or a query, which may be one: addresses are published with plans,
 // lockfiles and attestations.
-var ErrSecretInAddress = errors.New("a login in an address would be published with plans and attestations: put it into a file for --repo-auth")
+var ErrSecretInAddress = errors.New("a login or a query in an address would be published with plans and attestations: put a login into a file for --repo-auth")
 
 // CheckAddress refuses an address that may have a secret in it.
 func CheckAddress(u *url.URL) error {

@@ -173,7 +173,7 @@ Architectures-Remove: i386
 	{name: "suite leads outside", files: map[string]string{one: "deb http://x.example ../../etc main"}, problem: "unusable suite"},
 	{name: "component leads outside", files: map[string]string{one: "deb http://x.example bookworm main/../../x"}, problem: "unusable suite or component"},
 	{name: "control characters", files: map[string]string{one: "deb http://x.example book\x1bworm main"}, problem: "unusable suite"},
-	{name: "password", files: map[string]string{one: "deb https://user:secret@x.example bookworm main"}, problem: "a login in an address"},
+	{name: "password", files: map[string]string{one: "deb https://user:secret@x.example bookworm main"}, problem: "a login or a query in an address"},
 	{name: "no host", files: map[string]string{one: "deb http:///debian bookworm main"}, problem: "not a usable URI"},
 	{name: "Signed-By", files: map[string]string{one: "deb [signed-by=key.gpg] http://x.example bookworm main"}, problem: "Signed-By wants"},
 	{name: "Signed-By differs", files: map[string]string{one: "deb [signed-by=/a.gpg] http://x.example bookworm main\ndeb http://x.example bookworm contrib"}, problem: "Signed-By differs"},
@@ -322,7 +322,7 @@ func TestOverrides(t *testing.T) {
 		{[]string{empty}, nil, "names no repository"},
 		{[]string{filepath.Join(dir, "none")}, nil, "no source line, no URL and no file"},
 		{[]string{"deb http://x.example"}, nil, "want: deb"},
-		{[]string{"http://x.example/?q=1"}, nil, "not a usable URI"},
+		{[]string{"http://x.example/?q=1"}, nil, "a login or a query in an address"},
 		{[]string{"deb-src http://x.example bookworm main"}, nil, "names no repository"},
 	}
 	for _, tt := range tests {
