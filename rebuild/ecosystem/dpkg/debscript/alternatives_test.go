@@ -20,7 +20,7 @@ import (
 )
 
 // tools are what a tree for tests has besides its own files.
-var tools = []string{"dash", "dpkg", "dpkg-divert", "dpkg-statoverride", "update-alternatives", "dpkg-query", "deb-systemd-helper", "systemctl"}
+var tools = []string{"dash", "dpkg", "dpkg-divert", "dpkg-statoverride", "update-alternatives", "dpkg-query", "deb-systemd-helper", "systemctl", "ss"}
 
 // tree makes a tree of files: content, or "-> TARGET" for a link; a path that ends in a slash is a directory.
 func tree(t testing.TB, files map[string]string) *script.Tree {

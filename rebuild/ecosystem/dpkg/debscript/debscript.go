@@ -117,7 +117,7 @@ func commands() map[string]script.Command {
 		{"dpkg": dpkg, "dpkg-query": dpkgQuery, "dpkg-trigger": dpkgTrigger, "dpkg-divert": dpkgDivert, "dpkg-statoverride": statOverride},
 		{"update-alternatives": updateAlternatives},
 		{"deb-systemd-helper": systemdHelper, "deb-systemd-invoke": succeeds, "invoke-rc.d": invokeRC, "update-rc.d": updateRC},
-		{"systemctl": systemctl, "service": notRunning, "initctl": notRunning, "start-stop-daemon": stopDaemon, "journalctl": journalctl, "udevadm": succeeds},
+		{"systemctl": systemctl, "service": notRunning, "initctl": notRunning, "start-stop-daemon": stopDaemon, "journalctl": journalctl, "ss": listeners, "udevadm": succeeds},
 		{"systemd-tmpfiles": tmpfiles, "systemd-sysusers": sysusers, "adduser": addUser, "useradd": addUser, "addgroup": addGroup, "groupadd": addGroup},
 		{"/usr/share/debconf/frontend": frontend, "debconf-escape": debconfEscape},
 		{"setcap": setcap, "py3compile": request, "py3clean": cleans, "pycompile": request, "pyclean": cleans},

@@ -98,6 +98,12 @@ if a2query -m php >/dev/null 2>&1; then find /etc/hooks -type f ! -exec test -x 
 		output: "/etc/hooks/a_1\n/etc/hooks/b\nrun-parts: /etc/none.d: no such file or directory\nno 1\nno\n",
 	},
 	{
+		name:   "nothing runs and nothing listens",
+		script: `systemctl is-system-running || echo $?; test -z "$(ss -nlt 'sport = 80' | grep -v ^State)" && echo free`,
+		files:  map[string]string{"usr/bin/grep": "ELF"},
+		output: "offline\n1\nfree\n",
+	},
+	{
 		name: "nothing new about a unit", script: `deb-systemd-helper enable demo.service; deb-systemd-helper update-state demo.service; systemctl daemon-reload || true; echo done`,
 		files: map[string]string{
 			"usr/lib/systemd/system/demo.service":                                             "[Install]\nWantedBy=multi-user.target\n",
@@ -202,6 +208,7 @@ func TestUnknown(t *testing.T) {
 		"update-alternatives --config ed":            "not modelled",
 		"update-alternatives --nosuch x y":           "not modelled",
 		"systemctl enable x":                         "not modelled",
+		"ss -ntp":                                    "not modelled",
 		"dpkg-divert --add --rename --divert x /y/z": "diverts",
 	} {
 		tr := tree(t, map[string]string{

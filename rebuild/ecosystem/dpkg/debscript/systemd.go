@@ -310,10 +310,20 @@ func systemctl(p *script.Process) (int, error) {
 			return 1, nil
 		case "is-active":
 			return 3, p.Print("inactive\n")
+		case "is-system-running":
+			return 1, p.Print("offline\n")
 		}
 		return 0, p.Unknownf("has the action %.20q, which is not modelled", arg)
 	}
 	return 0, p.Unknownf("has operands that are not modelled")
+}
+
+// listeners is ss -nlt: where nothing runs nothing listens, and the table has no more than its head.
+func listeners(p *script.Process) (int, error) {
+	if len(p.Args) < 2 || strings.Trim(p.Args[1], "-nlt") != "" {
+		return 0, p.Unknownf("has operands that are not modelled")
+	}
+	return 0, p.Print("State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n")
 }
 
 func notRunning(p *script.Process) (int, error) {
