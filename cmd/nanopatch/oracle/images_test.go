@@ -69,6 +69,10 @@ var recipes = []recipe{
 		{packages: []string{"ca-certificates", "curl", "nginx", "openssl"}},
 		{packages: []string{"openssh-server", "php-fpm", "redis-server"}},
 	}, services: []string{"nginx", "sshd"}},
+	{name: "jammy-large", release: jammy, layers: []step{
+		{packages: []string{"build-essential", "git", "libssl-dev", "python3-dev", "vim"}},
+		{packages: []string{"curl", "ffmpeg", "imagemagick", "openssh-server", "php-cli", "php-gd", "php-xml"}},
+	}, services: []string{"git", "perl", "sshd"}},
 	{name: "noble-minbase", release: noble, brief: true},
 	{name: "noble-postgres", release: noble, layers: []step{
 		{packages: []string{"apache2", "postgresql", "python3-venv"}},
