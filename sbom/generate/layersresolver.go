@@ -218,17 +218,5 @@ func (r *layersResolver) FileMetadataByLocation(l file.Location) (file.Metadata,
 
 // AllLocations sends every entry of every layer.
 func (r *layersResolver) AllLocations(ctx context.Context) <-chan file.Location {
-	all := make(chan file.Location)
-	go func() {
-		defer close(all)
-		for i := range r.index.nodes {
-			e := &r.index.nodes[i]
-			select {
-			case <-ctx.Done():
-				return
-			case all <- r.location(string(e.ref.RealPath), e):
-			}
-		}
-	}()
-	return all
+	return send(ctx, r.index.nodes, r.location)
 }

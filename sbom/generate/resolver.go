@@ -141,15 +141,20 @@ func (r *resolver) FileMetadataByLocation(l file.Location) (file.Metadata, error
 
 // AllLocations sends every path of the tree, directories and links included.
 func (r *resolver) AllLocations(ctx context.Context) <-chan file.Location {
+	return send(ctx, r.index.nodes, r.location)
+}
+
+// send sends the location of each node until the context ends.
+func send(ctx context.Context, nodes []entry, location func(access string, e *entry) file.Location) <-chan file.Location {
 	all := make(chan file.Location)
 	go func() {
 		defer close(all)
-		for i := range r.index.nodes {
-			e := &r.index.nodes[i]
+		for i := range nodes {
+			e := &nodes[i]
 			select {
 			case <-ctx.Done():
 				return
-			case all <- r.location(string(e.ref.RealPath), e):
+			case all <- location(string(e.ref.RealPath), e):
 			}
 		}
 	}()
