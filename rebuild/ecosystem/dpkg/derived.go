@@ -53,7 +53,7 @@ var derivedFiles = []derived{
 
 // derivedElsewhere are programs whose work is nothing to do here, with the reason.
 var derivedElsewhere = map[string]string{
-	"ldconfig":              "the cache is looked at by itself",
+	"ldconfig":              "what it does is done here",
 	"journalctl":            "the catalog of messages, which systemd makes again when it starts",
 	"mandb":                 "an index that man(1) checks against the pages and does without",
 	"update-menus":          "menus of window managers, kept nowhere in an image",
@@ -109,7 +109,7 @@ func (u *upgrade) checkDerived() error {
 			u.hold(r.by.key(), ecosystem.ReasonMaintainerScript, "its scripts run %s, whose work is not modelled", r.program)
 		}
 	}
-	return u.checkLibraries()
+	return u.updateLibraries()
 }
 
 // matches lists the physical paths that a pattern means, links followed.

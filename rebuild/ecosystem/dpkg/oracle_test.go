@@ -121,15 +121,21 @@ func (m *machine) dpkg(args ...string) {
 // index is the tree as a layer, ordered as a walk finds it.
 func (m *machine) index() *layer.Index {
 	m.t.Helper()
-	var b bytes.Buffer
-	if err := tarDirectory(&b, m.dir); err != nil {
-		m.t.Fatal(err)
-	}
-	x, err := layer.Scan(m.t.Context(), &b, layer.ScanOptions{Keep: layer.KeepAll})
+	x, err := layer.Scan(m.t.Context(), m.archive(), layer.ScanOptions{Keep: layer.KeepAll})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return x
+}
+
+// archive is the tree as an archive.
+func (m *machine) archive() io.Reader {
+	m.t.Helper()
+	var b bytes.Buffer
+	if err := tarDirectory(&b, m.dir); err != nil {
+		m.t.Fatal(err)
+	}
+	return &b
 }
 
 func tarDirectory(w io.Writer, root string) error {
@@ -324,10 +330,10 @@ func ignored(p string) bool {
 	return false
 }
 
-// rewritten are files that dpkg writes anew even when nothing in them changes; ours keep their time then.
+// rewritten are files that dpkg and ldconfig write anew even when nothing in them changes; ours keep their time then.
 func rewritten(p string) bool {
 	return strings.HasPrefix(p, "var/lib/dpkg/info/") && (strings.HasSuffix(p, ".list") || strings.HasSuffix(p, ".md5sums")) ||
-		strings.HasPrefix(p, "var/lib/dpkg/triggers/")
+		strings.HasPrefix(p, "var/lib/dpkg/triggers/") || p == ldCachePath
 }
 
 // difference is a path that two trees do not agree on; a line is zero where there is none.
