@@ -45,6 +45,18 @@ func (p *Process) Getenv(name string) string {
 	return ""
 }
 
+// Environ lists the names of the exported variables, sorted.
+func (p *Process) Environ() []string {
+	var names []string
+	for name, v := range p.sh.vars {
+		if v.exported && !v.unset {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Captured tells whether somebody reads what the command prints: a file of the tree, another command, the script itself.
 func (p *Process) Captured() bool {
 	switch p.Stdout.(type) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 
+	"mvdan.cc/sh/v3/syntax"
+
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/script"
 )
 
@@ -226,7 +228,9 @@ func (a *awkParser) stmt() awkStmt {
 	case "print", "printf":
 		a.at++
 		return a.print(tok)
-	case "while", "for", "do", "delete", "getline", "function", "func", "return", "break", "continue", "nextfile", "in":
+	case "for":
+		return a.forEnviron()
+	case "while", "do", "delete", "getline", "function", "func", "return", "break", "continue", "nextfile", "in":
 		_ = a.unknown()
 	}
 	e := a.expr()
@@ -260,6 +264,37 @@ func (a *awkParser) ifStmt() awkStmt {
 			return yes(r)
 		case no != nil:
 			return no(r)
+		}
+		return nil
+	}
+}
+
+// forEnviron reads the loop over the names of the environment, which comes sorted here: awk promises no order. No other is modelled.
+func (a *awkParser) forEnviron() awkStmt {
+	a.at++
+	a.want("(")
+	variable := a.peek()
+	if !syntax.ValidName(variable) || awkKeyword(variable) {
+		_ = a.unknown()
+	}
+	a.at++
+	a.want("in")
+	a.want("ENVIRON")
+	a.want(")")
+	for a.take("\n") {
+	}
+	body := a.stmt()
+	return func(r *awkRun) error {
+		for _, name := range r.p.Environ() {
+			if err := r.p.Step(); err != nil {
+				return err
+			}
+			if err := r.set(variable, awkInput(name)); err != nil {
+				return err
+			}
+			if err := body(r); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
