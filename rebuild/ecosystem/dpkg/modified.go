@@ -90,7 +90,7 @@ func (u *upgrade) cameAlong(in *install, at string) bool {
 // modifiedLink judges a symbolic link that the new version does not have like this. The database does not say where a
 // link led. It counts as the package's if it leads to something of this package or of another from the same source, as
 // those do that lead to a library's latest version, or to nothing beside itself; whoever points it elsewhere leads it
-// out of there.
+// out of there. It also does if it is as old as a file of the package that is as installed: a link made later is younger.
 func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	target := existing.Linkname
 	if !strings.HasPrefix(target, "/") {
@@ -100,10 +100,24 @@ func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	if in.siblings == nil {
 		in.siblings = u.siblings(in)
 	}
-	if _, there := u.before.Lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") {
+	if _, there := u.before.Lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") || u.cameWithFiles(in, existing) {
 		return asInstalled
 	}
 	return notKnown
+}
+
+// cameWithFiles tells whether something has the time of a file of the package that is as it was installed.
+func (u *upgrade) cameWithFiles(in *install, existing script.File) bool {
+	for at, name := range in.oldPlace {
+		f, ok := u.before.Lookup(at)
+		if !ok || f.Regular() == nil || !f.Regular().ModTime.Equal(existing.ModTime) {
+			continue
+		}
+		if want, known := recordedBy(in.old, in.oldSums, name); known && f.Regular().MD5 == want {
+			return true
+		}
+	}
+	return false
 }
 
 // siblings are the physical paths that packages of the same source ship, with the directories that they are in.

@@ -129,6 +129,18 @@ func TestModifiedFiles(t *testing.T) {
 			t.Error(holds)
 		}
 	})
+	t.Run("link that leads nowhere", func(t *testing.T) {
+		const link = "usr/share/doc/demo/changelog.gz"
+		was := spec{version: "1", files: files{"usr/bin/a": "1", link: "-> ../libdemo1/changelog.gz"}}
+		is := spec{version: "2", files: files{"usr/bin/a": "2", link: "-> ../libdemo2/changelog.gz"}}
+		m := newImage(t, was)
+		if _, holds := m.upgrade(ecosystem.UpgradeOptions{}, is); len(holds) > 0 {
+			t.Error(holds)
+		}
+		m.symlink(link, "../mine/changelog.gz") // later
+		_, holds := m.upgrade(ecosystem.UpgradeOptions{}, is)
+		wantHold(t, holds, ecosystem.ReasonModifiedFile, "/"+link)
+	})
 	t.Run("conffile that becomes a plain file", func(t *testing.T) {
 		m := newImage(t, spec{version: "1", files: files{"etc/c": "1"}, control: files{"conffiles": "/etc/c\n"}})
 		m.write("etc/c", "mine")
