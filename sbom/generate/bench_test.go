@@ -31,7 +31,7 @@ func BenchmarkGenerate(b *testing.B) {
 	}
 	layers := [][]member{append(layer, member{path: "var/lib/dpkg/status", content: status})}
 	img, tree := describe(b, layers), newTree(layers)
-	if err := generator().Prepare(b.Context()); err != nil {
+	if _, err := generator().scanner.attach(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -46,7 +46,7 @@ func BenchmarkGenerate(b *testing.B) {
 // BenchmarkPrepare builds the license scanner: once per process.
 func BenchmarkPrepare(b *testing.B) {
 	for b.Loop() {
-		if err := New(Options{}).Prepare(b.Context()); err != nil {
+		if _, err := newLicenseScanner().attach(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

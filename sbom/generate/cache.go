@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
 )
 
 // cacheVersion changes when the same image gives another document although no library changed.
@@ -97,12 +98,12 @@ func (g *Generator) keep(ctx context.Context, img *Image, scope Scope, d *Docume
 	if err != nil {
 		return fmt.Errorf("reading back the SBOM of %s: %w", img.Ref, err)
 	}
-	same, err := sameEverywhere(d, g.named(back, img))
+	format, err := differing(d, g.named(back, img))
 	if err != nil {
 		return err
 	}
-	if same != "" {
-		g.logger.WarnContext(ctx, "the SBOM does not survive being read back and is not cached", "image", img.Ref, "format", same)
+	if format != "" {
+		g.logger.WarnContext(ctx, "the SBOM does not survive being read back and is not cached", "image", img.Ref, "format", format)
 		return nil
 	}
 	digest := sha256.Sum256(content.Bytes())
@@ -113,14 +114,26 @@ func (g *Generator) keep(ctx context.Context, img *Image, scope Scope, d *Docume
 	return nil
 }
 
-// sameEverywhere names a format in which two documents differ, "" where there is none.
-func sameEverywhere(a, b *Document) (Format, error) {
-	for _, f := range Formats() {
-		var first, second bytes.Buffer
-		if err := errors.Join(a.Encode(&first, f), b.Encode(&second, f)); err != nil {
-			return "", err
+// differing names a format in which two documents are not the same bytes, "" where there is none.
+func differing(a, b *Document) (Format, error) {
+	formats := Formats()
+	sums := make([][2][sha256.Size]byte, len(formats))
+	var group errgroup.Group
+	for i, f := range formats {
+		for k, d := range []*Document{a, b} {
+			group.Go(func() error {
+				h := sha256.New()
+				err := d.Encode(h, f)
+				h.Sum(sums[i][k][:0])
+				return err
+			})
 		}
-		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	for i, f := range formats {
+		if sums[i][0] != sums[i][1] {
 			return f, nil
 		}
 	}

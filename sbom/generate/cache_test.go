@@ -11,11 +11,8 @@ import (
 // caching is a generator with a cache, which shares what the license scanner needs with the other tests.
 func caching(t *testing.T, version, dir string) *Generator {
 	t.Helper()
-	if err := generator().Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	g := New(Options{ToolVersion: version, CacheDir: dir})
-	g.licenses = generator().licenses
+	g.scanner = generator().scanner
 	return g
 }
 

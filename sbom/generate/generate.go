@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/anchore/syft/syft"
@@ -35,14 +34,12 @@ type Generator struct {
 	cacheDir string
 	logger   *slog.Logger
 
-	mu sync.Mutex
-	// licenses looks up the values of a context that has the license scanner in it; see Prepare.
-	licenses func(key any) any
+	scanner *licenseScanner
 }
 
 // New returns a Generator.
 func New(opts Options) *Generator {
-	g := &Generator{version: opts.ToolVersion, cacheDir: opts.CacheDir, logger: opts.Logger}
+	g := &Generator{version: opts.ToolVersion, cacheDir: opts.CacheDir, logger: opts.Logger, scanner: newLicenseScanner()}
 	if g.version == "" {
 		g.version = "devel"
 	}
@@ -52,12 +49,9 @@ func New(opts Options) *Generator {
 	return g
 }
 
-// Prepare builds what recognises license texts, about a second of one processor. Generate does it when it was not done:
-// call it early, beside work that waits for the network.
-func (g *Generator) Prepare(ctx context.Context) error {
-	_, err := g.withLicenses(ctx)
-	return err
-}
+// Prepare begins to build what recognizes license texts, which takes a processor about a second, and returns at once.
+// Generate does it when it was not done: call it early, beside work that waits for a network or has a processor to spare.
+func (g *Generator) Prepare(ctx context.Context) { g.scanner.start(ctx) }
 
 // Generate catalogs the packages of an image over its tree: those that a container of it would see. created becomes the
 // document's time.
@@ -109,7 +103,7 @@ type view interface {
 }
 
 func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
-	scan, err := g.withLicenses(ctx)
+	scan, err := g.scanner.attach(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,33 +147,4 @@ func (g *Generator) document(img *Image, v view, cataloged *syftsbom.SBOM, creat
 	return newDocument(Document{
 		Image: img.summary(), Layers: img.layers(), Created: created.UTC(), sbom: cataloged, tool: g.version,
 	}, func(p pkg.Package) (int, bool) { return home(v, p) })
-}
-
-// withLicenses returns ctx with the license scanner in it.
-func (g *Generator) withLicenses(ctx context.Context) (context.Context, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.licenses == nil {
-		scanner, err := syft.SetContextLicenseScanner(context.WithoutCancel(ctx), cataloging.DefaultLicenseConfig())
-		if err != nil {
-			return nil, fmt.Errorf("preparing the license scanner: %w", err)
-		}
-		g.licenses = scanner.Value
-	}
-	return overlay{Context: ctx, values: g.licenses}, nil
-}
-
-// overlay is a context with more values than its own. The scanner is reachable only through the context that the
-// cataloging library put it in, and each document is made under a context of its own.
-type overlay struct {
-	context.Context //nolint:containedctx // it is one
-	values          func(key any) any
-}
-
-// Value looks in the context itself first.
-func (o overlay) Value(key any) any {
-	if v := o.Context.Value(key); v != nil {
-		return v
-	}
-	return o.values(key)
 }

@@ -29,7 +29,7 @@ func TestSameAsStockRootfs(t *testing.T) {
 			layers := [][]member{readRootfs(t, file)}
 			tree := newTree(layers)
 			img := describe(t, layers)
-			if err := generator().Prepare(t.Context()); err != nil {
+			if _, err := generator().scanner.attach(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			start := time.Now()

@@ -36,7 +36,7 @@ func stock(t *testing.T, img v1.Image, scope Scope) *syftsbom.SBOM {
 	}
 	src := stereoscopesource.New(read, stereoscopesource.ImageConfig{Reference: "registry.example/app:1"})
 	defer src.Close()
-	ctx, err := generator().withLicenses(t.Context())
+	ctx, err := generator().scanner.attach(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

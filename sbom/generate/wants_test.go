@@ -84,7 +84,7 @@ func keys(set map[string]bool) []string {
 // TestCatalogerGlobs asks the catalogers what they search images for, and wants the list in globs.go to be just that.
 func TestCatalogerGlobs(t *testing.T) {
 	q := &questions{paths: map[string]bool{}, types: map[string]bool{}}
-	ctx, err := generator().withLicenses(t.Context())
+	ctx, err := generator().scanner.attach(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -75,20 +74,13 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 	return doc, nil
 }
 
-// indexed reads an image's layers, and meanwhile prepares the catalogers.
+// indexed reads an image's layers; what the catalogers need is prepared beside that.
 func (s *Session) indexed(ctx context.Context, ref string, img v1.Image) (*rootfs.Stack, error) {
 	done := s.stage("index")
-	var g errgroup.Group // of the caller's context: the layers' content is read under it long after
-	g.Go(func() error { return s.documents.Prepare(ctx) })
-	var stack *rootfs.Stack
-	g.Go(func() (err error) {
-		if stack, _, err = rebuild.Read(ctx, img, s.readOptions()); err != nil {
-			return fmt.Errorf("%s: %w", ref, err)
-		}
-		return nil
-	})
-	if err := g.Wait(); err != nil {
-		return nil, err
+	s.documents.Prepare(ctx)
+	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	done(count(stack.Len(), "layer"))
 	return stack, nil
