@@ -32,14 +32,15 @@ test: ## run the hermetic tests: no network, no root
 race: ## run the tests of concurrent packages under the race detector (needs a C compiler)
 	$(GO) test -race $(CONCURRENT)
 
-e2e: $(BIN)/cosign $(BIN)/crane ## run the tests against real tools, repositories and chroots (needs root and .ci/run's packages)
+e2e: $(BIN)/cosign $(BIN)/crane $(BIN)/oras ## run the tests against real tools, repositories and chroots (needs root and .ci/run's packages)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 30m -p 1 $(E2E)
 
 oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of them; needs what e2e needs)
 	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/oracle -args -images=all
 
-sbom-oracle: $(BIN)/syft $(BIN)/crane ## hold SBOMs against the stock syft's on six images (needs network, npm, the host's apt)
+sbom-oracle: $(BIN)/syft $(BIN)/crane $(BIN)/oras $(BIN)/buildx ## hold SBOMs against the stock syft's on six images, and let docker and oras find them (needs network, npm, the host's apt)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/sbomoracle
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -run TestAttachedSBOMs ./cmd/nanopatch/e2e
 
 conformance: $(BIN)/crane ## rebuild layers of every kind over every transport, and let other tools read them (needs root and .ci/run's packages)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 60m ./cmd/nanopatch/conformance -args -kinds all
@@ -77,6 +78,13 @@ $(BIN)/cosign: $(TOOLS)
 # A module of its own: beside cosign's and the linter's requirements neither would be built of what it was released with.
 $(BIN)/syft: .ci/tools/syft/go.mod .ci/tools/syft/go.sum
 	$(GO) -C .ci/tools/syft build -o $@ github.com/anchore/syft/cmd/syft
+
+# Modules of their own, for the same reason.
+$(BIN)/oras: .ci/tools/oras/go.mod .ci/tools/oras/go.sum
+	$(GO) -C .ci/tools/oras build -o $@ oras.land/oras/cmd/oras
+
+$(BIN)/buildx: .ci/tools/buildx/go.mod .ci/tools/buildx/go.sum
+	$(GO) -C .ci/tools/buildx build -o $@ github.com/docker/buildx/cmd/buildx
 
 # A module of its own: in one with cosign 2, that one would be built with the dependencies of cosign 3.
 $(BIN)/cosign3: .ci/tools/cosign3/go.mod .ci/tools/cosign3/go.sum

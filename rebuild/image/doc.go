@@ -2,7 +2,8 @@
 //
 // A [Client] serves one run: it shares connections, tokens and the knowledge of what is already where, and counts the
 // bytes that move. [Client.Open] gives a [Source], a platform's image or all of an index's. [Rebuild] and [RebuildIndex]
-// put new layers and new images in. A [Repository] takes the result: a registry's repository or an OCI layout.
+// put new layers and new images in. A [Repository] takes the result: a registry's repository or an OCI layout. What is said of
+// an image goes beside it as an artifact ([NewArtifact]) or into the index that holds it ([AttestIndex]).
 //
 // # Guarantees
 //

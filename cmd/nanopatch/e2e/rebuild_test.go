@@ -17,9 +17,10 @@ type result struct {
 	Image     struct{ Ref, Digest string }
 	Source    struct{ Ref, Digest string }
 	Platforms []struct {
-		Updates []update
-		Held    []struct{ Name, From, Candidate, Reason, Detail string }
-		Layers  []struct {
+		NewDigest string
+		Updates   []update
+		Held      []struct{ Name, From, Candidate, Reason, Detail string }
+		Layers    []struct {
 			Index                int
 			Action               string
 			OldDigest, NewDigest string

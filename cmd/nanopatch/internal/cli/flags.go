@@ -133,6 +133,7 @@ type keyOptions struct {
 	noSign          bool
 	noAttest        bool
 	sbomFormats     []string
+	attachSBOM      []string
 	keyless, tlog   bool
 	signingConfig   string
 	trustedRoot     string
@@ -146,6 +147,8 @@ func (o *keyOptions) register(cmd *cobra.Command) {
 	f.BoolVar(&o.noSign, "no-sign", false, "publish without a signature")
 	f.BoolVar(&o.noAttest, "no-attest", false, "publish without attestations")
 	f.StringSliceVar(&o.sbomFormats, "sbom-format", []string{"spdx-json"}, "SBOM to attest: spdx-json, cyclonedx-json, or both")
+	f.StringSliceVar(&o.attachSBOM, "attach-sbom", nil, "put SBOMs, unsigned, where others look for them as well: oci (beside each image: "+
+		"oras, Trivy), docker (in the index: docker buildx), or both")
 	f.StringVar(&o.builderID, "builder-id", "", "URI of who runs the rebuild, for its provenance")
 }
 

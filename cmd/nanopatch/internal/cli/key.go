@@ -90,3 +90,18 @@ func (o *keyOptions) sboms() ([]string, error) {
 	}
 	return all, nil
 }
+
+// attachments tells which forms --attach-sbom names.
+func (o *keyOptions) attachments() (referrers, inIndex bool, err error) {
+	for _, form := range o.attachSBOM {
+		switch form {
+		case "oci":
+			referrers = true
+		case "docker":
+			inIndex = true
+		default:
+			return false, false, usagef("--attach-sbom %s: want oci, docker, or both", form)
+		}
+	}
+	return referrers, inIndex, nil
+}

@@ -123,12 +123,19 @@ func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) 
 	if r.Destinations, err = image.Destinations(refs); err != nil {
 		return r, err
 	}
-	if r.Signer, err = o.keys.signer(ctx, o.globalOptions); err != nil || r.Signer == nil {
+	if r.Referrers, r.InIndex, err = o.keys.attachments(); err != nil {
+		return r, err
+	}
+	if r.Signer, err = o.keys.signer(ctx, o.globalOptions); err != nil {
 		return r, err
 	}
 	for _, ref := range refs {
-		if !ref.Transport.KeepsReferrers() {
+		switch {
+		case ref.Transport.KeepsReferrers():
+		case r.Signer != nil:
 			return r, usagef("%s: there is no place for signatures; write to a registry, oci: or oci-archive:, or give --no-sign", ref)
+		case r.Referrers || r.InIndex:
+			return r, usagef("%s: there is no place for what --attach-sbom adds; write to a registry, oci: or oci-archive:", ref)
 		}
 	}
 	return r, nil

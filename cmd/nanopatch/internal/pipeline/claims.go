@@ -101,20 +101,36 @@ func (s *Session) lineage(
 
 // bills are an image's SBOM in the forms of the given predicate types.
 func (s *Session) bills(ctx context.Context, b *rebuilt, r *Request, kinds []string) ([]attest.Statement, error) {
+	doc, err := s.bill(ctx, b, r)
+	if err != nil {
+		return nil, err
+	}
+	return statementsOf(doc, b.digest, kinds)
+}
+
+// bill is the image's SBOM, made once.
+func (s *Session) bill(ctx context.Context, b *rebuilt, r *Request) (*generate.Document, error) {
 	if b.document == nil {
 		var err error
 		if b.document, err = s.document(ctx, r.name(b.digest), b.applied.Image, b.applied.Tree); err != nil {
 			return nil, err
 		}
 	}
-	formats := map[string]generate.Format{attest.PredicateSPDX: generate.SPDX, attest.PredicateCycloneDX: generate.CycloneDX}
+	return b.document, nil
+}
+
+// billFormats are the formats of documents by their predicate types.
+var billFormats = map[string]generate.Format{attest.PredicateSPDX: generate.SPDX, attest.PredicateCycloneDX: generate.CycloneDX}
+
+// statementsOf states a document of an image in the forms of the given predicate types.
+func statementsOf(doc *generate.Document, about v1.Hash, kinds []string) ([]attest.Statement, error) {
 	var all []attest.Statement
 	for _, kind := range kinds {
-		raw, err := encode(b.document, formats[kind])
+		raw, err := encode(doc, billFormats[kind])
 		if err != nil {
 			return nil, err
 		}
-		st, err := attest.New(b.digest, kind, raw)
+		st, err := attest.New(about, kind, raw)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@
 //	sbom      old and new trees → documents                         documents.go
 //	diff      documents → the difference, held against the plan     documents.go
 //	push      content by digest, opened again                       publish.go
+//	attach    SBOMs where other tools look for them                 attach.go
 //	sign      signature and attestations                            claims.go, provenance.go, seal.go
 //	verify    what was signed, read back                            seal.go
 //	tag       last of all                                           publish.go

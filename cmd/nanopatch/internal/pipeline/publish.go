@@ -26,6 +26,8 @@ type publication struct {
 	signer cosign.Signer
 	// claims are what is attested, by the digest of the image or index that it is about.
 	claims map[v1.Hash]claims
+	// artifacts make what is put beside an image; nil is nothing.
+	artifacts func(ctx context.Context, image v1.Descriptor) ([]attachable, error)
 }
 
 // published is what became of a publication.
@@ -34,6 +36,7 @@ type published struct {
 	descriptor v1.Descriptor
 	// signatures and attestations are those of all subjects at all destinations.
 	signatures, attestations []Statement
+	attached                 []Attachment
 }
 
 // publish writes to every destination by digest, signs, attests and reads back; when all of that has worked
@@ -117,6 +120,9 @@ func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repos
 		return err
 	}
 	done(repo.String() + "@" + out.digest.String())
+	if err := s.attach(ctx, repo, p, subjects, out); err != nil {
+		return err
+	}
 	if p.signer == nil {
 		return nil
 	}

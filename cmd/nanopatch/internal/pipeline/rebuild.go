@@ -25,6 +25,11 @@ type Request struct {
 	Attest bool
 	// SBOMs are the predicate types of the SBOMs to attest; none is SPDX alone.
 	SBOMs []string
+	// Referrers puts the SBOMs, unsigned, beside each image as well, where oras and Trivy look for them.
+	Referrers bool
+	// InIndex puts them, unsigned, into the index that holds the images as well, where docker looks for them; a single image
+	// that changes gets an index of its own.
+	InIndex bool
 }
 
 // name is how documents call an image of the result: by its digest, in the first destination. Tags come and go.
@@ -57,7 +62,11 @@ func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Re
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	p, notes, err := s.assemble(planned, platforms, &r)
+	statements, err := s.indexStatements(ctx, platforms, &r)
+	if err != nil {
+		return nil, err
+	}
+	p, notes, err := s.assemble(planned, platforms, &r, statements)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +133,11 @@ func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) 
 	return out, nil
 }
 
-// assemble puts the platforms' images together as the source had them: one image, or an index.
-func (s *Session) assemble(planned *Planned, platforms []*rebuilt, r *Request) (*publication, []string, error) {
+// assemble puts the platforms' images together as the source had them: one image, or an index. Statements go into the index,
+// which a single image is given for them.
+func (s *Session) assemble(
+	planned *Planned, platforms []*rebuilt, r *Request, statements map[v1.Hash][]image.Statement,
+) (*publication, []string, error) {
 	p := &publication{source: planned.Source, signer: r.Signer, claims: make(map[v1.Hash]claims)}
 	notes := append([]string{}, planned.Notes...)
 	changes := make(map[v1.Hash]v1.Image)
@@ -135,19 +147,18 @@ func (s *Session) assemble(planned *Planned, platforms []*rebuilt, r *Request) (
 			changes[b.job.Plan.Image.Digest] = b.applied.Image
 		}
 	}
-	if planned.Source.Index == nil {
+	if planned.Source.Index == nil && (len(statements) == 0 || len(changes) == 0) {
 		p.image = platforms[0].applied.Image
 	} else {
-		index, dropped, err := image.RebuildIndex(planned.Source.Index, changes, map[string]string{
-			rebuild.AnnotationSource: planned.Source.Descriptor.Digest.String(),
-		})
-		if err != nil {
+		var more []string
+		var err error
+		if p.index, more, err = newIndex(planned, platforms, changes, statements); err != nil {
 			return nil, nil, err
 		}
-		p.index = index
-		for _, n := range dropped {
-			notes = append(notes, n.Text)
-		}
+		notes = append(notes, more...)
+	}
+	if r.Referrers {
+		p.artifacts = s.artifacts(platforms, r)
 	}
 	if !r.Attest {
 		return p, notes, nil
@@ -165,6 +176,33 @@ func (s *Session) assemble(planned *Planned, platforms []*rebuilt, r *Request) (
 	return p, notes, nil
 }
 
+// newIndex is the source's index with the changed images in place of the old, or one around the only image. An index in
+// which nothing changes stays as it is.
+func newIndex(
+	planned *Planned, platforms []*rebuilt, changes map[v1.Hash]v1.Image, statements map[v1.Hash][]image.Statement,
+) (v1.ImageIndex, []string, error) {
+	annotations := map[string]string{rebuild.AnnotationSource: planned.Source.Descriptor.Digest.String()}
+	var index v1.ImageIndex
+	var dropped, left []image.Note
+	var err error
+	if planned.Source.Index == nil {
+		index, err = image.IndexOf(platforms[0].applied.Image, planned.Source.Images[0].Platform, annotations)
+	} else {
+		index, dropped, err = image.RebuildIndex(planned.Source.Index, changes, annotations)
+	}
+	if err == nil && len(changes) > 0 && len(statements) > 0 {
+		index, left, err = image.AttestIndex(index, statements)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	var notes []string
+	for _, n := range append(dropped, left...) {
+		notes = append(notes, n.Text)
+	}
+	return index, notes, nil
+}
+
 func (s *Session) result(planned *Planned, platforms []*rebuilt, r *Request, out *published, notes []string) *Result {
 	source := planned.Source
 	res := &Result{
@@ -172,7 +210,8 @@ func (s *Session) result(planned *Planned, platforms []*rebuilt, r *Request, out
 		Source:     NamedDigest{source.Ref.String(), source.Descriptor.Digest},
 		Image:      NamedDigest{r.Destinations[0].Ref.String(), out.digest},
 		Signatures: append([]Statement{}, out.signatures...), Attestations: append([]Statement{}, out.attestations...),
-		Bytes: s.bytes(), Seconds: s.seconds,
+		Attached: append([]Attachment{}, out.attached...),
+		Bytes:    s.bytes(), Seconds: s.seconds,
 	}
 	res.Signature = signatureOf(out.signatures, out.digest)
 	for _, b := range platforms {

@@ -69,7 +69,7 @@ func (s *Session) asked(platforms []v1.Platform, u Updates, r *Request) (hash st
 		}
 		files = append(files, digest)
 	}
-	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs})
+	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs, r.Referrers, r.InIndex})
 	if err != nil {
 		return "", false
 	}
@@ -191,6 +191,11 @@ func (s *Session) published(ctx context.Context, at image.Ref, result *Result) e
 	for _, st := range slices.Concat(result.Signatures, result.Attestations) {
 		if st.Repository == repo.String() && st.Subject == result.Image.Digest && !digests[st.Digest] {
 			return changed("a signature or attestation is gone")
+		}
+	}
+	for _, a := range result.Attached {
+		if a.Repository == repo.String() && a.Subject == result.Image.Digest && !digests[a.Digest] {
+			return changed("an attached SBOM is gone")
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 		made[i] = &rebuilt{job: job, applied: applied, digest: digest}
 	}
 	for _, sub := range v.Subjects {
-		want, ok, err := x.again(planned, made, sub)
+		want, ok, err := x.again(ctx, planned, made, sub)
 		switch {
 		case err != nil:
 			return err
@@ -90,7 +90,7 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 }
 
 // again is the digest that the rebuild gives for a subject.
-func (x *examination) again(planned *Planned, made []*rebuilt, sub *VerifiedSubject) (v1.Hash, bool, error) {
+func (x *examination) again(ctx context.Context, planned *Planned, made []*rebuilt, sub *VerifiedSubject) (v1.Hash, bool, error) {
 	if sub.Platform != "" {
 		for _, b := range made {
 			if len(made) == 1 && x.of.Index == nil || b.job.Plan.Image.Platform == sub.Platform {
@@ -99,13 +99,22 @@ func (x *examination) again(planned *Planned, made []*rebuilt, sub *VerifiedSubj
 		}
 		return x.unchanged(planned, sub)
 	}
-	if planned.Source.Index == nil {
-		return v1.Hash{}, false, fmt.Errorf("%w: an index was made from an image", rebuild.ErrNoPackages)
-	}
 	if x.chosen {
 		return v1.Hash{}, false, nil
 	}
-	p, _, err := x.s.assemble(planned, made, &Request{})
+	attested, err := image.IsAttested(x.of.Index)
+	if err != nil {
+		return v1.Hash{}, false, err
+	}
+	if planned.Source.Index == nil && !attested {
+		return v1.Hash{}, false, fmt.Errorf("%w: an index was made from an image", rebuild.ErrNoPackages)
+	}
+	r := &Request{InIndex: attested}
+	statements, err := x.s.indexStatements(ctx, made, r)
+	if err != nil {
+		return v1.Hash{}, false, err
+	}
+	p, _, err := x.s.assemble(planned, made, r, statements)
 	if err != nil {
 		return v1.Hash{}, false, err
 	}

@@ -25,10 +25,21 @@ type Result struct {
 	Signature Signature `json:"signature"`
 	// Signatures and Attestations are all that the image, and the images of an index, carry at every destination by the
 	// key that signed.
-	Signatures   []Statement        `json:"signatures"`
-	Attestations []Statement        `json:"attestations"`
-	Bytes        Bytes              `json:"bytes"`
-	Seconds      map[string]float64 `json:"seconds"`
+	Signatures   []Statement `json:"signatures"`
+	Attestations []Statement `json:"attestations"`
+	// Attached are the SBOMs that lie beside the images without a signature of their own.
+	Attached []Attachment       `json:"attached"`
+	Bytes    Bytes              `json:"bytes"`
+	Seconds  map[string]float64 `json:"seconds"`
+}
+
+// Attachment is an artifact that refers to an image.
+type Attachment struct {
+	Repository   string  `json:"repository"`
+	Platform     string  `json:"platform"`
+	Subject      v1.Hash `json:"subject"`
+	ArtifactType string  `json:"artifactType"`
+	Digest       v1.Hash `json:"digest"`
 }
 
 // Signature is a signature's record, {} where there is none.

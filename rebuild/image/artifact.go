@@ -1,0 +1,62 @@
+package image
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Blob is one piece of content in an artifact.
+type Blob struct {
+	MediaType   types.MediaType
+	Content     []byte
+	Annotations map[string]string
+}
+
+// The config of an artifact that has none (OCI image specification 1.1, manifest.md, "Guidance for an Empty Descriptor").
+const (
+	emptyMediaType = "application/vnd.oci.empty.v1+json"
+	emptyConfig    = "{}"
+)
+
+// NewArtifact makes a manifest that carries blobs and refers to subject, for [Repository.Attach]: whoever asks what refers to
+// the subject finds it by its artifact type (OCI image specification 1.1, manifest.md, "Guidelines for Artifact Usage"). The same
+// arguments give the same bytes.
+func NewArtifact(artifactType string, subject v1.Descriptor, annotations map[string]string, blobs ...Blob) (v1.Image, error) {
+	config, size, err := v1.SHA256(strings.NewReader(emptyConfig))
+	if err != nil {
+		return nil, err
+	}
+	return blobImage(v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		ArtifactType:  artifactType,
+		Config:        v1.Descriptor{MediaType: emptyMediaType, Digest: config, Size: size},
+		Subject:       &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
+		Annotations:   annotations,
+	}, []byte(emptyConfig), blobs)
+}
+
+// blobImage completes a manifest with its blobs.
+func blobImage(manifest v1.Manifest, config []byte, blobs []Blob) (v1.Image, error) {
+	var layers []v1.Layer
+	manifest.Layers = []v1.Descriptor{}
+	for _, b := range blobs {
+		layer := static.NewLayer(b.Content, b.MediaType)
+		desc, err := describe(layer)
+		if err != nil {
+			return nil, fmt.Errorf("hashing a blob: %w", err)
+		}
+		desc.Annotations = b.Annotations
+		layers, manifest.Layers = append(layers, layer), append(manifest.Layers, desc)
+	}
+	raw, err := json.Marshal(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a manifest: %w", err)
+	}
+	return newRawImage(manifest.MediaType, raw, config, layers)
+}
