@@ -10,6 +10,31 @@ import (
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
+// needLdconfig skips a test where ldconfig is not at hand.
+func needLdconfig(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/sbin/ldconfig"); err != nil {
+		t.Skipf("the oracle is ldconfig itself, and there is none: %v", err)
+	}
+}
+
+// linkerConf puts the dynamic linker's configuration into the machine, and links /lib.
+func (m *machine) linkerConf() {
+	m.t.Helper()
+	for _, d := range []string{"etc/ld.so.conf.d", "usr/lib"} {
+		if err := os.MkdirAll(m.path(d), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("usr/lib", m.path("lib")); err != nil {
+		m.t.Fatal(err)
+	}
+	m.write("etc/ld.so.conf", "# comment\ninclude /etc/ld.so.conf.d/*.conf\n")
+	m.write("etc/ld.so.conf.d/b.conf", "/usr/local/lib\n/lib/x86_64-linux-gnu/ # multiarch\n")
+	m.write("etc/ld.so.conf.d/a.conf", "/usr/lib/other\n")
+	m.write("etc/ld.so.conf.d/.hidden.conf", "/usr/lib/x86_64-linux-gnu/demo\n")
+}
+
 // ldconfig runs the real one in the machine's root.
 func (m *machine) ldconfig(format string) {
 	m.t.Helper()
@@ -21,9 +46,7 @@ func (m *machine) ldconfig(format string) {
 
 // TestLibrariesEqualLdconfig upgrades libraries with the real dpkg and ldconfig, and compares the cache and the links.
 func TestLibrariesEqualLdconfig(t *testing.T) {
-	if _, err := os.Stat("/sbin/ldconfig"); err != nil {
-		t.Skipf("the oracle is ldconfig itself, and there is none: %v", err)
-	}
+	needLdconfig(t)
 	const dir, other, better = "usr/lib/x86_64-linux-gnu/", "usr/lib/other/", "usr/lib/x86_64-linux-gnu/glibc-hwcaps/"
 	demo := func(version string) files {
 		return files{dir + "libdemo.so.1": "-> libdemo.so.1." + version, dir + "libdemo.so.1." + version: library("libdemo.so.1", version)}
@@ -57,18 +80,7 @@ func TestLibrariesEqualLdconfig(t *testing.T) {
 		for _, format := range []string{"new", "compat"} {
 			t.Run(name+"/"+format, func(t *testing.T) {
 				m := newMachine(t)
-				for _, d := range []string{"etc/ld.so.conf.d", "usr/lib"} {
-					if err := os.MkdirAll(m.path(d), 0o755); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := os.Symlink("usr/lib", m.path("lib")); err != nil {
-					t.Fatal(err)
-				}
-				m.write("etc/ld.so.conf", "# comment\ninclude /etc/ld.so.conf.d/*.conf\n")
-				m.write("etc/ld.so.conf.d/b.conf", "/usr/local/lib\n/lib/x86_64-linux-gnu/ # multiarch\n")
-				m.write("etc/ld.so.conf.d/a.conf", "/usr/lib/other\n")
-				m.write("etc/ld.so.conf.d/.hidden.conf", "/usr/lib/x86_64-linux-gnu/demo\n")
+				m.linkerConf()
 				pack := func(version string, shipped files) string {
 					return build(t, spec{name: "libdemo1", version: version, files: with(shipped, files{dir + "libsame.so.5": library("libsame.so.5", ""), "usr/lib/libtop.so.1": library("libtop.so.1", "")})})
 				}
