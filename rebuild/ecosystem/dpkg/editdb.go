@@ -63,7 +63,32 @@ func editStatus(old []byte, v *rootfs.View, steps []ecosystem.Step) ([]byte, err
 			return nil, err
 		}
 	}
+	for _, r := range records {
+		if _, ours := stanzas[r.Key]; ours {
+			continue
+		}
+		if names := conffilesTaken(r, steps); len(names) > 0 {
+			stanzas[r.Key] = markObsolete(old, r, names)
+		}
+	}
 	return replaceStanzas(old, records, stanzas), nil
+}
+
+// conffilesTaken are the conffiles of a package that go to upgraded packages, which replace it.
+func conffilesTaken(r *record, steps []ecosystem.Step) map[string]bool {
+	names := make(map[string]bool)
+	for _, s := range steps {
+		d, ok := s.Payload.(*deb)
+		if !ok || !replaces(d.replaces, r.Package) {
+			continue
+		}
+		for _, c := range d.conffiles {
+			if isConffile(r, c.path) {
+				names[c.path] = true
+			}
+		}
+	}
+	return names
 }
 
 // conffilesInCopy lists a package's conffiles after its upgrade in a layer below.

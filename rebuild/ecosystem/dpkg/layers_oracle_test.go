@@ -58,7 +58,7 @@ func (m *machine) above(before *rootfs.View) *layer.Index {
 func TestLayersEqualDpkg(t *testing.T) {
 	needLdconfig(t)
 	const dir = "usr/lib/x86_64-linux-gnu/"
-	for name, tc := range map[string]struct{ old, above, new spec }{
+	for name, tc := range map[string]struct{ old, beside, above, new spec }{
 		"a library in each": {
 			old:   spec{name: "libdemo1", version: "1", files: files{dir + "libdemo.so.1": library("libdemo.so.1", "1")}},
 			above: spec{name: "libelse1", version: "1", files: files{dir + "libelse.so.1": library("libelse.so.1", "")}},
@@ -73,6 +73,15 @@ func TestLayersEqualDpkg(t *testing.T) {
 			above: spec{name: "libelse1", version: "1", files: files{dir + "libelse.so.1": library("libelse.so.1", "")}},
 			new:   spec{name: "libdemo1", version: "2", files: files{dir + "libdemo.so.1": library("libdemo.so.1", "2")}},
 		},
+		"a conffile of another package": {
+			old:    spec{version: "1", files: files{"etc/own": "1"}, control: files{"conffiles": "/etc/own\n"}},
+			beside: spec{name: "beside", version: "1", files: files{"etc/shared": "1", "usr/share/beside": "1", "etc/kept": "1"}, control: files{"conffiles": "/etc/shared\n/etc/kept\n"}},
+			above:  spec{name: "other", version: "1", files: files{"usr/share/other": "1"}},
+			new: spec{
+				version: "2", fields: []string{"Replaces: beside (<< 2)"}, files: files{"etc/own": "2", "etc/shared": "2"},
+				control: files{"conffiles": "/etc/own\n/etc/shared\n"},
+			},
+		},
 		"interests in triggers": {
 			old:   spec{version: "1", files: files{"usr/share/demo/a": "1"}, control: files{"triggers": "interest-noawait /usr/share/demo\n"}},
 			above: spec{name: "other", version: "1", files: files{"usr/share/other": "1"}, control: files{"triggers": "interest-noawait /usr/share/x\n"}},
@@ -83,6 +92,9 @@ func TestLayersEqualDpkg(t *testing.T) {
 			m := newMachine(t)
 			m.linkerConf()
 			m.dpkg("-i", build(t, tc.old))
+			if tc.beside.name != "" {
+				m.dpkg("-i", build(t, tc.beside))
+			}
 			m.ldconfig("new")
 			base := m.index()
 			m.dpkg("-i", build(t, tc.above))
