@@ -74,18 +74,22 @@ func (m *machine) write(p, content string) {
 // with the host's.
 func (m *machine) programs() {
 	m.t.Helper()
-	for _, d := range []string{"bin", "usr/bin"} {
-		if err := os.MkdirAll(m.path(d), 0o755); err != nil {
-			m.t.Fatal(err)
-		}
-	}
 	for _, p := range []string{"bin/dash", "usr/bin/ls", "usr/bin/rm", "usr/bin/cat", "usr/bin/mv", "usr/bin/dpkg-trigger"} {
-		m.write(p, "ELF")
-		if err := os.Chmod(m.path(p), 0o755); err != nil {
-			m.t.Fatal(err)
-		}
+		m.program(p, "ELF")
 	}
 	if err := os.Symlink("dash", m.path("bin/sh")); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// program puts an executable file into the machine.
+func (m *machine) program(p, content string) {
+	m.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(m.path(p)), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	m.write(p, content)
+	if err := os.Chmod(m.path(p), 0o755); err != nil {
 		m.t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"os"
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -54,6 +55,79 @@ func TestScriptsEqualDpkg(t *testing.T) {
 				tc.change(m)
 			}
 			m.checkAgainstDpkg(build(t, version("2", tc.new)))
+		})
+	}
+}
+
+// TestMaintscriptHelper lets the real dpkg and its helper for maintainer scripts move configuration files, and swap links and
+// directories.
+func TestMaintscriptHelper(t *testing.T) {
+	needDpkg(t)
+	helper := map[string]string{"usr/bin/dpkg-maintscript-helper": "", "usr/bin/dpkg-realpath": "", "usr/share/dpkg/sh/dpkg-error.sh": ""}
+	for p := range helper {
+		data, err := os.ReadFile("/" + p)
+		if err != nil {
+			t.Skipf("dpkg's helper is not at hand: %v", err)
+		}
+		helper[p] = string(data)
+	}
+	const link, dir = "usr/share/demo", "usr/share/target"
+	for _, tc := range []struct {
+		name, command string
+		old, new      files
+		// conffiles of the old and the new version.
+		was, is string
+		change  func(m *machine)
+	}{
+		{
+			name: "a directory becomes a link", command: "dir_to_symlink /" + link + " /" + dir,
+			old: files{link + "/a": "1", link + "/sub/b": "1", dir + "/x": "1"}, new: files{link: "-> target", dir + "/a": "2"},
+		},
+		{
+			name: "a link becomes a directory", command: "symlink_to_dir /" + link + " /" + dir,
+			old: files{link: "-> /" + dir, dir + "/a": "1"}, new: files{link + "/a": "2", dir + "/a": "2"},
+		},
+		{
+			name: "a link that its administrator made stays", command: "symlink_to_dir /" + link + " /usr/share/another",
+			old: files{dir + "/a": "1"}, new: files{dir + "/a": "2"},
+			change: func(m *machine) { m.run("ln", "-s", "target", link) },
+		},
+		{
+			name: "a conffile goes", command: "rm_conffile /etc/demo.conf",
+			old: files{"etc/demo.conf": "1"}, new: files{"usr/share/x": "2"}, was: "/etc/demo.conf\n",
+		},
+		{
+			name: "a changed conffile goes", command: "rm_conffile /etc/demo.conf",
+			old: files{"etc/demo.conf": "1"}, new: files{"usr/share/x": "2"}, was: "/etc/demo.conf\n",
+			change: func(m *machine) { m.write("etc/demo.conf", "mine") },
+		},
+		{
+			name: "a conffile moves", command: "mv_conffile /etc/demo.conf /etc/demo/conf",
+			old: files{"etc/demo.conf": "1"}, new: files{"etc/demo/conf": "2"}, was: "/etc/demo.conf\n", is: "/etc/demo/conf\n",
+		},
+		{
+			name: "a changed conffile moves", command: "mv_conffile /etc/demo.conf /etc/demo/conf",
+			old: files{"etc/demo.conf": "1"}, new: files{"etc/demo/conf": "2"}, was: "/etc/demo.conf\n", is: "/etc/demo/conf\n",
+			change: func(m *machine) { m.write("etc/demo.conf", "mine") },
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newMachine(t)
+			m.programs()
+			for _, p := range []string{"readlink", "find", "xargs", "basename", "dirname", "sed", "md5sum", "grep", "ln", "mkdir", "rmdir", "touch", "dpkg", "dpkg-query"} {
+				m.program("usr/bin/"+p, "ELF")
+			}
+			for p, text := range helper {
+				m.program(p, text)
+			}
+			m.dpkg("--install", build(t, spec{version: "1", files: tc.old, control: files{"conffiles": tc.was}}))
+			if tc.change != nil {
+				tc.change(m)
+			}
+			script := "#!/bin/sh\nset -e\ndpkg-maintscript-helper " + tc.command + " 2~ demo -- \"$@\"\n"
+			m.checkAgainstDpkg(build(t, spec{version: "2", files: tc.new, control: files{
+				"conffiles": tc.is, prerm: script, preinst: script, postinst: script, postrm: script,
+			}}))
 		})
 	}
 }

@@ -133,6 +133,10 @@ func (r *record) qualified() string {
 
 // stable refuses answers about packages that are being upgraded while the order of unpacking decides about them.
 func (s *session) stable(p *script.Process, r *record, what string) error {
+	if r.name == s.Package && what == "Conffiles" && s.Instances <= 1 {
+		// The old ones until the new files are in place, the settled ones when postinst runs: as the database has them.
+		return nil
+	}
 	progress, moving := s.Moving[r.name]
 	if r.name == s.Package || moving && progress == Waiting {
 		return p.Unknownf("asks for the %s of %s, which is being upgraded", what, r.name)
