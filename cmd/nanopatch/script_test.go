@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -69,8 +70,9 @@ func runScripts(t *testing.T, twin *fixture.Twin, p testscript.Params) {
 	t.Helper()
 	p.Setup = func(env *testscript.Env) error { return setUp(env, twin) }
 	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits,
-		"layer": func(ts *testscript.TestScript, neg bool, args []string) { addLayer(ts, neg, args, twin) },
+		"exits":  exits,
+		"digest": digest,
+		"layer":  func(ts *testscript.TestScript, neg bool, args []string) { addLayer(ts, neg, args, twin) },
 	}
 	testscript.Run(t, p)
 }
@@ -121,6 +123,24 @@ func push(ref string, img v1.Image) error {
 		return err
 	}
 	return remote.Write(r, img)
+}
+
+// digest sets DIGEST to what a tag of a layout names: digest DIR TAG.
+func digest(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: digest DIR TAG")
+	}
+	index, err := layout.ImageIndexFromPath(ts.MkAbs(args[0]))
+	ts.Check(err)
+	manifest, err := index.IndexManifest()
+	ts.Check(err)
+	for _, m := range manifest.Manifests {
+		if m.Annotations["org.opencontainers.image.ref.name"] == args[1] {
+			ts.Setenv("DIGEST", m.Digest.String())
+			return
+		}
+	}
+	ts.Fatalf("%s has no tag %s", args[0], args[1])
 }
 
 // exits runs a command and checks the code it ends with.

@@ -29,6 +29,12 @@ type Repository interface {
 type SignOptions struct {
 	// Signer must be set.
 	Signer Signer
+	// Format is where and how signatures are stored; empty is FormatBundle. The classic one takes a Repository that is a
+	// Tagger, else it is ErrFormat.
+	Format Format
+	// Repository is the name of the image's repository, which a classic signature carries and policies of podman and
+	// skopeo compare: "registry.example/team/base". Bundles have none.
+	Repository string
 	// Created goes into the artifact's annotations, as cosign's does. It is not signed. Zero leaves it out;
 	// the image's own creation time keeps artifacts reproducible.
 	Created time.Time
@@ -39,7 +45,7 @@ type SignOptions struct {
 // Record is a statement that an image now carries, signed.
 type Record struct {
 	PredicateType string `json:"predicateType"`
-	// Digest is that of the referrer's manifest.
+	// Digest is that of the referrer's manifest, or in the classic format that of the entry's blob.
 	Digest v1.Hash `json:"digest"`
 	KeyID  string  `json:"keyId"`
 	// Identity is who signed, where that was not a key of its own.
@@ -93,26 +99,67 @@ func Attest(
 	if err != nil {
 		return nil, err
 	}
-	carried, err := reusable(ctx, repo, subject.Digest, verifier, statements)
+	if opts.Format == "" {
+		opts.Format = FormatBundle
+	}
+	carried, err := reusable(ctx, repo, subject.Digest, verifier, opts.Format, statements)
 	if err != nil {
 		return nil, err
 	}
+	var fresh []sealing
+	for i, st := range statements {
+		content := sha256.Sum256(payloads[i])
+		if _, there := carried[content]; !there {
+			carried[content] = v1.Hash{}
+			fresh = append(fresh, sealing{content, st.PredicateType, payloads[i]})
+		}
+	}
+	put := attachBundles
+	if opts.Format == FormatClassic {
+		put = attachClassic
+	}
+	digests, err := put(ctx, repo, subject, opts, fresh)
+	made := map[[sha256.Size]byte]bool{}
+	for i, digest := range digests {
+		carried[fresh[i].content], made[fresh[i].content] = digest, true
+	}
 	var records []Record
 	for i, st := range statements {
-		record := Record{PredicateType: st.PredicateType, KeyID: verifier.KeyID(), Identity: verifier.Identity()}
 		content := sha256.Sum256(payloads[i])
-		if record.Digest, record.Reused = carried[content]; !record.Reused {
-			record.Digest, err = attach(ctx, repo, subject, opts, st.PredicateType, payloads[i])
-			if err != nil {
-				return records, fmt.Errorf("attesting %s of %s: %w", st.PredicateType, subject.Digest, err)
-			}
-			carried[content] = record.Digest
+		digest := carried[content]
+		if digest == (v1.Hash{}) {
+			break // it failed
 		}
+		record := Record{
+			PredicateType: st.PredicateType, Digest: digest, KeyID: verifier.KeyID(), Identity: verifier.Identity(), Reused: !made[content],
+		}
+		made[content] = false // the same again is not made again
 		log.DebugContext(ctx, "statement attached", "subject", subject.Digest, "predicateType", st.PredicateType,
-			"referrer", record.Digest, "reused", record.Reused)
+			"digest", digest, "reused", record.Reused)
 		records = append(records, record)
 	}
-	return records, nil
+	return records, err
+}
+
+// sealing is a statement that is to be signed and attached.
+type sealing struct {
+	content       [sha256.Size]byte // the hash of payload
+	predicateType string
+	payload       []byte
+}
+
+// attachBundles signs and attaches one after the other. The digests are those of the referrers; on an error, of those
+// before it.
+func attachBundles(ctx context.Context, repo Repository, subject v1.Descriptor, opts SignOptions, all []sealing) ([]v1.Hash, error) {
+	var digests []v1.Hash
+	for _, s := range all {
+		digest, err := attach(ctx, repo, subject, opts, s.predicateType, s.payload)
+		if err != nil {
+			return digests, fmt.Errorf("attesting %s of %s: %w", s.predicateType, subject.Digest, err)
+		}
+		digests = append(digests, digest)
+	}
+	return digests, nil
 }
 
 func encodeAll(subject v1.Hash, statements []attest.Statement) ([][]byte, error) {
@@ -147,14 +194,14 @@ func attach(
 	return image.Digest()
 }
 
-// reusable maps the SHA-256 of statements that the image carries, validly signed, to their referrers. What
+// reusable maps the SHA-256 of statements that the image carries in a format, validly signed, to what holds them. What
 // is damaged is skipped: Verify is who complains.
 func reusable(
-	ctx context.Context, repo Repository, subject v1.Hash, v *Verifier, statements []attest.Statement,
+	ctx context.Context, repo Repository, subject v1.Hash, v *Verifier, format Format, statements []attest.Statement,
 ) (map[[sha256.Size]byte]v1.Hash, error) {
-	findings, err := examine(ctx, repo, subject, v, func(r referrer) bool {
-		return slices.ContainsFunc(statements, func(st attest.Statement) bool {
-			return st.PredicateType == r.predicateType
+	findings, err := examine(ctx, repo, subject, v, format, func(c carrier) bool {
+		return c.predicateType == "" || slices.ContainsFunc(statements, func(st attest.Statement) bool {
+			return st.PredicateType == c.predicateType
 		})
 	})
 	if err != nil {

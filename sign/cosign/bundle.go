@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	intoto "github.com/in-toto/attestation/go/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -29,8 +30,7 @@ func seal(ctx context.Context, signer Signer, payload []byte) ([]byte, error) {
 }
 
 func bundleBytes(pair sign.Keypair, options sign.BundleOptions, payload []byte) ([]byte, error) {
-	content := &sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}
-	b, err := sign.Bundle(content, pair, options)
+	b, err := sign.Bundle(inEnvelope(payload), pair, options)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +45,11 @@ func bundleBytes(pair sign.Keypair, options sign.BundleOptions, payload []byte) 
 		return nil, fmt.Errorf("encoding a bundle: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// inEnvelope is an encoded statement as what is to be signed.
+func inEnvelope(payload []byte) sign.Content {
+	return &sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}
 }
 
 // verdict is what a referrer means for a verification.
@@ -93,33 +98,51 @@ func (v *Verifier) open(raw []byte, subject v1.Hash) finding {
 	if !b.MinVersion("v0.3") {
 		return fail(CheckBundle, "bundle of an old version: %.80q", b.GetMediaType())
 	}
-	by, err := b.VerificationContent()
-	if err != nil {
-		return fail(CheckBundle, "bundle without a usable key hint or certificate: %v", err)
-	}
-	if why, ok := v.others(by); ok {
-		return ignore("%s", why)
-	}
 	if b.GetDsseEnvelope() == nil {
 		return ignore("signs bytes and makes no statement")
 	}
-	envelope, err := b.Envelope()
+	e, err := newEnveloped(&b)
 	if err != nil {
-		return fail(CheckBundle, "malformed envelope: %v", err)
+		return fail(CheckBundle, "%v", err)
+	}
+	return v.judge(e, subject)
+}
+
+// content is what a signature is over, with all that is known of it.
+type content interface {
+	verify.SignedEntity
+	// over is how sigstore is to compare the content with the subject.
+	over(subject verify.ArtifactPolicyOption) verify.ArtifactPolicyOption
+	// signed tells whether the signature alone is good.
+	signed(by verify.VerificationContent, trusted root.TrustedMaterial) error
+	// read is what is said; nobody knows yet whether the signer said it.
+	read() (attest.Statement, error)
+}
+
+// judge verifies what is signed: valid if the trusted signer said it of the subject.
+func (v *Verifier) judge(c content, subject v1.Hash) finding {
+	by, err := c.VerificationContent()
+	if err != nil {
+		return fail(CheckBundle, "no usable key hint or certificate: %v", err)
+	}
+	if why, ok := v.others(by); ok {
+		return ignore("%s", why)
 	}
 	digest, err := hex.DecodeString(subject.Hex)
 	if err != nil {
 		return fail(CheckSubject, "subject %s: %v", subject, err)
 	}
-	e := &entity{Bundle: &b, envelope: envelope}
-	policy := verify.NewPolicy(verify.WithArtifactDigest(subject.Algorithm, digest), v.policy())
-	result, err := v.sigstore.Verify(e, policy)
+	policy := verify.NewPolicy(c.over(verify.WithArtifactDigest(subject.Algorithm, digest)), v.policy())
+	result, err := v.sigstore.Verify(c, policy)
 	if err != nil {
-		return v.diagnose(e, by, subject, err)
+		return v.diagnose(c, by, subject, err)
 	}
-	st, err := e.read()
+	st, err := c.read()
 	if err != nil {
 		return fail(CheckBundle, "%v", err)
+	}
+	if !st.About(subject) {
+		return aboutAnother(st)
 	}
 	f := finding{verdict: valid, statement: st}
 	for _, t := range result.VerifiedTimestamps {
@@ -130,38 +153,56 @@ func (v *Verifier) open(raw []byte, subject v1.Hash) finding {
 	return f
 }
 
-// diagnose tells why a bundle was refused: the signature is another key's, or bad, or the statement is.
-func (v *Verifier) diagnose(e *entity, by verify.VerificationContent, subject v1.Hash, refusal error) finding {
-	content, err := e.SignatureContent()
-	if err != nil {
-		return fail(CheckBundle, "%v", err)
-	}
-	if err := verify.VerifySignature(content, by, v.trusted); err != nil {
-		if key := by.PublicKey(); key != nil && key.Hint() != "" && key.Hint() != v.fingerprint.hint() {
+func aboutAnother(st attest.Statement) finding {
+	return fail(CheckSubject, "a statement (%.80q) about another image: %v", st.PredicateType, st.Subject[0].Digest)
+}
+
+// diagnose tells why something was refused: the signature is another key's, or bad, or the statement is.
+func (v *Verifier) diagnose(c content, by verify.VerificationContent, subject v1.Hash, refusal error) finding {
+	if err := c.signed(by, v.trusted); err != nil {
+		if key := by.PublicKey(); key != nil && key.Hint() == noHint {
+			return ignore("not signed by %s", v)
+		} else if key != nil && key.Hint() != "" && key.Hint() != v.fingerprint.hint() {
 			return ignore("signed by another key, with hint %.100q", key.Hint())
 		}
 		return fail(CheckSignature, "the signature is not one of %s over this statement", v)
 	}
-	st, err := e.read()
+	st, err := c.read()
 	if err != nil {
 		return fail(CheckBundle, "%v", err)
 	}
 	if !st.About(subject) {
-		return fail(CheckSubject, "a statement (%.80q) about another image: %v", st.PredicateType, st.Subject[0].Digest)
+		return aboutAnother(st)
 	}
 	return fail(CheckSignature, "%v", refusal)
 }
 
-// entity is a bundle whose statement is read by package attest: see the package documentation.
-type entity struct {
+// enveloped is a bundle whose statement is read by package attest: see the package documentation.
+type enveloped struct {
 	*bundle.Bundle
 	envelope  *bundle.Envelope
 	statement *attest.Statement
 }
 
+func newEnveloped(b *bundle.Bundle) (*enveloped, error) {
+	envelope, err := b.Envelope()
+	if err != nil {
+		return nil, fmt.Errorf("malformed envelope: %w", err)
+	}
+	return &enveloped{Bundle: b, envelope: envelope}, nil
+}
+
 var errPayloadType = errors.New("the envelope's payload is not an in-toto statement")
 
-func (e *entity) read() (attest.Statement, error) {
+func (e *enveloped) over(subject verify.ArtifactPolicyOption) verify.ArtifactPolicyOption {
+	return subject
+}
+
+func (e *enveloped) signed(by verify.VerificationContent, trusted root.TrustedMaterial) error {
+	return verify.VerifySignature(&envelopeContent{Envelope: e.envelope, entity: e}, by, trusted)
+}
+
+func (e *enveloped) read() (attest.Statement, error) {
 	if e.statement != nil {
 		return *e.statement, nil
 	}
@@ -177,13 +218,13 @@ func (e *entity) read() (attest.Statement, error) {
 }
 
 // SignatureContent replaces that of bundle.Bundle.
-func (e *entity) SignatureContent() (verify.SignatureContent, error) {
+func (e *enveloped) SignatureContent() (verify.SignatureContent, error) {
 	return &envelopeContent{Envelope: e.envelope, entity: e}, nil
 }
 
 type envelopeContent struct {
 	*bundle.Envelope
-	entity *entity
+	entity *enveloped
 }
 
 // EnvelopeContent replaces that of bundle.Envelope, so that sigstore-go asks us for the statement.

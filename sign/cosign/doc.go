@@ -8,6 +8,10 @@
 // another predicate. The package meets images only as digests, descriptors and a Repository that it declares
 // itself; package rebuild/image has one for registries and one for OCI layouts.
 //
+// The classic format, which cosign 1 and 2 make, holds the same under two tags beside the image; it is made on request and
+// verified wherever the Repository is a Tagger. The stock tools look for bundles first and, if they find any, for nothing
+// else: an image that is to be verified by its classic signatures should have no bundles.
+//
 // # Guarantees
 //
 //   - Verify fails closed. It passes only with a valid statement of cosign's sign predicate by the given key
@@ -17,6 +21,8 @@
 //   - Bundles of other keys and identities are reported and count for nothing.
 //   - An identity is a subject together with its issuer. Its certificate must have been valid when a transparency log, or a
 //     timestamp authority, saw the signature.
+//   - Entries of a classic list name no key: one that our key did not sign counts for nothing, as if it were another's. One
+//     with the certificate of our identity that does not verify fails the verification.
 //   - A bundle that names our key and does not verify, or that verifies and speaks of another image, fails
 //     the verification even if a good signature lies beside it: someone has tampered with or mixed up what
 //     is attached to the image.
@@ -32,6 +38,9 @@
 //
 // We verify with sigstore-go, as cosign does, but one layer below cosign's own functions: those read from a
 // registry and nothing else, and give no reason for the bundles that they drop.
+//
+// A classic entry is verified as the bundle that has the same content, so that there is one place where signatures,
+// certificates, logs and timestamps are judged, and it is sigstore-go's.
 //
 // Statements are handed to sigstore-go as our own parser read them (package attest), so that what was
 // verified is what is reported, and an SBOM of megabytes is not read into a protobuf tree twice.

@@ -36,6 +36,7 @@ const e2ePassword = "correct horse"
 // stockTool is the cosign command line tool with a key pair, in a directory of its own.
 type stockTool struct {
 	path, dir string
+	env       []string // beside the usual
 }
 
 // newStockTool finds the tool in $NANOPATCH_COSIGN, else in PATH.
@@ -63,6 +64,7 @@ func (s *stockTool) run(t *testing.T, args ...string) (string, error) {
 	cmd := exec.CommandContext(t.Context(), s.path, args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD="+e2ePassword, "HOME="+s.dir)
+	cmd.Env = append(cmd.Env, s.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -3,10 +3,10 @@
 package cosign_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -31,10 +31,18 @@ var predicates = map[string]string{
 	"openvex":         `{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.test/v","author":"a","timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[]}`,
 }
 
-// interopTools are the stock tools by the version that they print: cosign in PATH and, if set, $NANOPATCH_COSIGN3.
-func interopTools(t *testing.T) map[string]*stockTool {
+// interopTool is a stock tool of one version, with a key pair and a Sigstore instance.
+type interopTool struct {
+	*stockTool
+	name     string
+	instance sigstore
+	files    signtest.Files
+}
+
+// interopTools are the stock tools: cosign in PATH and, if set, $NANOPATCH_COSIGN3.
+func interopTools(t *testing.T) []*interopTool {
 	t.Helper()
-	tools := map[string]*stockTool{}
+	var tools []*interopTool
 	for _, path := range []string{"cosign", os.Getenv("NANOPATCH_COSIGN3")} {
 		if path == "" {
 			t.Log("cosign 3 is not tested: NANOPATCH_COSIGN3 is not set (make interop builds and sets it)")
@@ -44,35 +52,40 @@ func interopTools(t *testing.T) map[string]*stockTool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tool := &stockTool{path: found, dir: t.TempDir()}
-		if err := os.WriteFile(tool.file("root.json"), []byte(emptyRoot), 0o600); err != nil {
-			t.Fatal(err)
-		}
 		module, err := exec.CommandContext(t.Context(), "go", "version", "-m", found).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := "unknown"
-		for line := range strings.Lines(string(module)) {
-			if f := strings.Fields(line); len(f) >= 2 && f[0] == "path" {
-				name = f[1]
-			}
+		tool := &interopTool{stockTool: &stockTool{path: found, dir: t.TempDir()}, name: versionOf(string(module)), instance: newSigstore(t)}
+		tool.files = tool.instance.Files(t, t.TempDir())
+		if err := os.WriteFile(tool.file("root.json"), []byte(emptyRoot), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		tools[versionOf(name, string(module))] = tool
+		// What cosign 2 has no flag for.
+		tool.env = []string{"SIGSTORE_REKOR_PUBLIC_KEY=" + tool.files.LogKey, "SIGSTORE_ROOT_FILE=" + tool.files.Authorities}
+		tool.must(t, "generate-key-pair")
+		tools = append(tools, tool)
 	}
 	return tools
 }
 
-// versionOf finds the version of cosign's module in what `go version -m` prints.
-func versionOf(path, module string) string {
+// versionOf finds the version of cosign in what `go version -m` prints of it.
+func versionOf(module string) string {
+	path := ""
 	for line := range strings.Lines(module) {
 		f := strings.Fields(line)
-		if len(f) >= 3 && (f[0] == "mod" || f[0] == "dep") && strings.Contains(f[1], "sigstore/cosign/") && strings.HasPrefix(path, f[1]) {
+		switch {
+		case len(f) == 2 && f[0] == "path":
+			path = f[1]
+		case len(f) >= 3 && (f[0] == "mod" || f[0] == "dep") && strings.HasPrefix(path, f[1]+"/"):
 			return "cosign " + f[2]
 		}
 	}
-	return path
+	return "unknown: " + path
 }
+
+// bundles tells whether bundles are what the tool makes unless told otherwise: so it is since version 3.
+func (s *interopTool) bundles() bool { return !strings.HasPrefix(s.name, "cosign v2.") }
 
 // TestInterop signs with each tool and verifies with the others, and prints the matrix.
 func TestInterop(t *testing.T) {
@@ -83,62 +96,151 @@ func TestInterop(t *testing.T) {
 		fmt.Fprintf(w, "\t%s", k.name)
 	}
 	fmt.Fprintln(w)
-	for name, tool := range interopTools(t) {
-		t.Run(name, func(t *testing.T) {
-			row := func(signer, direction string, cells []string) {
-				fmt.Fprintf(w, "%s\t%s\tbundle\t%s\t%s\n", name, signer, direction, strings.Join(cells, "\t"))
+	for _, tool := range interopTools(t) {
+		for _, signer := range []string{"key", "keyless"} {
+			for _, format := range []cosign.Format{cosign.FormatBundle, cosign.FormatClassic} {
+				t.Run(strings.Join([]string{tool.name, signer, string(format)}, "/"), func(t *testing.T) {
+					way := interopWay{interopTool: tool, keyless: signer == "keyless", format: format}
+					for direction, cells := range map[string][]string{"ours → theirs": way.verifiesOurs(t), "theirs → ours": way.signsForUs(t)} {
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", tool.name, signer, format, direction, strings.Join(cells, "\t"))
+					}
+				})
 			}
-			tool.must(t, "generate-key-pair")
-			row("key", "ours → theirs", tool.verifiesOurKey(t))
-			row("key", "theirs → ours", tool.signsForUs(t))
-			row("keyless", "ours → theirs", tool.verifiesOurIdentity(t))
-		})
+		}
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("\n%s", b.String())
+	lines := strings.SplitAfter(b.String(), "\n")
+	slices.Sort(lines[1:])
+	t.Logf("\n%s", strings.Join(lines, ""))
 }
 
-// ours is an image in a registry that our signer signs and attests.
-func ours(t *testing.T, signer cosign.Signer) string {
+// interopWay is one way of signing with a tool.
+type interopWay struct {
+	*interopTool
+	keyless bool
+	format  cosign.Format
+}
+
+// trust are the flags of verifying; wrong ones name somebody who did not sign.
+func (s interopWay) trust(t *testing.T, wrong bool) []string {
+	t.Helper()
+	flags := []string{"--allow-http-registry"}
+	classic := s.format == cosign.FormatClassic
+	switch {
+	case !s.keyless:
+		key := s.file("cosign.pub")
+		if wrong {
+			other, err := cosign.Generate([]byte(e2ePassword))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key = s.file("other.pub")
+			if err := os.WriteFile(key, other.Public, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		flags = append(flags, "--key", key, "--insecure-ignore-tlog=true")
+		if !classic {
+			flags = append(flags, "--trusted-root", s.file("root.json"))
+		}
+	default:
+		who := s.instance.Subject
+		if wrong {
+			who = "https://github.com/attacker/x"
+		}
+		flags = append(flags, "--certificate-identity", who, "--certificate-oidc-issuer", s.instance.Issuer, "--insecure-ignore-sct")
+		if !classic || s.bundles() {
+			flags = append(flags, "--trusted-root", s.files.TrustedRoot)
+		}
+	}
+	if !classic && !s.bundles() {
+		flags = append(flags, "--new-bundle-format")
+	}
+	return flags
+}
+
+// how are the flags of signing.
+func (s interopWay) how(t *testing.T) []string {
+	t.Helper()
+	flags := []string{"--yes", "--allow-http-registry"}
+	classic := s.format == cosign.FormatClassic
+	switch {
+	case classic && s.bundles():
+		flags = append(flags, "--new-bundle-format=false", "--use-signing-config=false")
+	case !classic && !s.bundles():
+		flags = append(flags, "--new-bundle-format")
+	}
+	switch {
+	case !s.keyless:
+		flags = append(flags, "--key", s.file("cosign.key"), "--tlog-upload=false")
+		if s.bundles() && !classic {
+			flags = append(flags, "--use-signing-config=false")
+		}
+	case classic:
+		flags = append(flags, "--identity-token", s.instance.Token(t), "--fulcio-url", s.instance.URL, "--rekor-url", s.instance.URL, "--insecure-skip-verify")
+	default:
+		flags = append(flags, "--identity-token", s.instance.Token(t), "--signing-config", s.files.SigningConfig, "--trusted-root", s.files.TrustedRoot)
+	}
+	return flags
+}
+
+func (s interopWay) signer(t *testing.T) cosign.Signer {
+	t.Helper()
+	if s.keyless {
+		return s.instance.signer(t)
+	}
+	signer, _ := s.load(t)
+	return signer
+}
+
+func (s interopWay) verifier(t *testing.T) *cosign.Verifier {
+	t.Helper()
+	if s.keyless {
+		return s.instance.verifier(t, s.instance.identity())
+	}
+	_, verifier := s.load(t)
+	return verifier
+}
+
+// verifiesOurs lets the tool verify each kind of what we sign; whoever is trusted wrongly must be refused.
+func (s interopWay) verifiesOurs(t *testing.T) []string {
 	t.Helper()
 	image, d := signtest.Image(t, "rebuilt")
 	repo := push(t, image, d, true)
 	statements := []attest.Statement{attest.Signature(d.Digest), provenance(t, d.Digest)}
-	for _, kind := range []string{"spdxjson", "openvex"} {
-		for _, k := range interopKinds {
-			if k.stock == kind {
-				statements = append(statements, statement(t, d.Digest, k.predicate, predicates[kind]))
-			}
+	for _, k := range interopKinds {
+		if k.stock == "spdxjson" || k.stock == "openvex" {
+			statements = append(statements, statement(t, d.Digest, k.predicate, predicates[k.stock]))
 		}
 	}
-	if _, err := cosign.Attest(t.Context(), repo, d, cosign.SignOptions{Signer: signer}, statements...); err != nil {
+	opts := cosign.SignOptions{Signer: s.signer(t), Format: s.format, Repository: repo.Repo.Name()}
+	if _, err := cosign.Attest(t.Context(), repo, d, opts, statements...); err != nil {
 		t.Fatal(err)
 	}
-	return repo.Repo.Digest(d.Digest.String()).String()
-}
-
-// verifies lets the tool verify each kind; whoever is trusted wrongly must be refused.
-func (s *stockTool) verifies(t *testing.T, ref string, trust, distrust []string) []string {
-	t.Helper()
+	ref := repo.Repo.Digest(d.Digest.String()).String()
+	// In a bundle the signature is a statement of this type; the classic one is a payload of this.
+	shows := attest.PredicateSign
+	if s.format == cosign.FormatClassic {
+		shows = "cosign container image signature"
+	}
 	var cells []string
 	for _, k := range interopKinds {
 		command := []string{"verify", ref}
 		if k.stock != "" {
 			command = []string{"verify-attestation", ref, "--type", k.stock}
 		}
-		out, err := s.run(t, append(command, trust...)...)
 		cell := "pass"
-		switch {
+		switch out, err := s.run(t, append(command, s.trust(t, false)...)...); {
 		case err != nil:
 			cell = "FAIL"
 			t.Errorf("%s: the tool does not verify ours", k.name)
-		case k.stock == "" && !strings.Contains(out, attest.PredicateSign):
+		case k.stock == "" && !strings.Contains(out, shows):
 			cell = "FAIL"
 			t.Errorf("the tool verified something else than the signature: %.300s", out)
 		}
-		if _, err := s.run(t, append(command, distrust...)...); err == nil {
+		if _, err := s.run(t, append(command, s.trust(t, true)...)...); err == nil {
 			cell = "FAIL"
 			t.Errorf("%s: the tool verifies for whom did not sign", k.name)
 		}
@@ -147,48 +249,13 @@ func (s *stockTool) verifies(t *testing.T, ref string, trust, distrust []string)
 	return cells
 }
 
-func (s *stockTool) verifiesOurKey(t *testing.T) []string {
-	t.Helper()
-	signer, _ := s.load(t)
-	other, err := cosign.Generate([]byte(e2ePassword))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(s.file("other.pub"), other.Public, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	distrust := append([]string{"--key", s.file("other.pub")}, s.trust()[2:]...)
-	return s.verifies(t, ours(t, signer), s.trust(), distrust)
-}
-
-func (s *stockTool) verifiesOurIdentity(t *testing.T) []string {
-	t.Helper()
-	instance := newSigstore(t)
-	raw, err := json.Marshal(instance.root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(s.file("instance.json"), raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	flags := func(who string) []string {
-		return []string{
-			"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--new-bundle-format", "--insecure-ignore-sct",
-			"--trusted-root", s.file("instance.json"), "--allow-http-registry",
-		}
-	}
-	return s.verifies(t, ours(t, instance.signer(t)), flags(workflow), flags("https://github.com/attacker/x"))
-}
-
-// signsForUs lets the tool sign and attest, and verifies that with our verifier.
-func (s *stockTool) signsForUs(t *testing.T) []string {
+// signsForUs lets the tool sign and attest, and verifies that with our verifier, in this format and no other.
+func (s interopWay) signsForUs(t *testing.T) []string {
 	t.Helper()
 	image, d := signtest.Image(t, "rebuilt")
 	repo := push(t, image, d, true)
 	ref := repo.Repo.Digest(d.Digest.String()).String()
-	how := []string{
-		"--key", s.file("cosign.key"), "--new-bundle-format", "--tlog-upload=false", "--use-signing-config=false", "--yes", "--allow-http-registry",
-	}
+	how := s.how(t)
 	var require []string
 	for _, k := range interopKinds {
 		if k.stock == "" {
@@ -202,10 +269,20 @@ func (s *stockTool) signsForUs(t *testing.T) []string {
 		s.must(t, append([]string{"attest", ref, "--type", k.stock, "--predicate", file}, how...)...)
 		require = append(require, k.predicate)
 	}
-	_, verifier := s.load(t)
-	report, err := cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: verifier, Require: require})
+	verifier := s.verifier(t)
+	report, err := cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: verifier, Require: require, Format: s.format})
 	if err != nil {
 		t.Errorf("we do not verify the tool's: %v", err)
+	}
+	other := cosign.FormatClassic
+	if s.format == other {
+		other = cosign.FormatBundle
+	}
+	if _, err := cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: verifier, Format: other}); err == nil {
+		t.Errorf("the tool signed in the format %s, too", other)
+	}
+	if _, err := cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: signtest.Verifier(t, "stranger")}); err == nil {
+		t.Error("a key that did not sign is verified")
 	}
 	var cells []string
 	for _, k := range interopKinds {

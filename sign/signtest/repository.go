@@ -2,7 +2,9 @@ package signtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -12,14 +14,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Memory is a cosign.Repository in memory. Its zero value is empty and ready.
+// Memory is a cosign.Repository and a cosign.Tagger in memory. Its zero value is empty and ready.
 type Memory struct {
 	mu        sync.Mutex
 	referrers map[v1.Hash][]v1.Image
+	tags      map[string]v1.Image
 	attached  int
 }
 
@@ -58,14 +62,33 @@ func (m *Memory) Remove(subject v1.Hash) []v1.Image {
 	return list
 }
 
-// Attached counts the calls of Attach.
+// Tagged implements cosign.Tagger.
+func (m *Memory) Tagged(_ context.Context, tag string) (v1.Image, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags[tag], nil
+}
+
+// PutTagged implements cosign.Tagger.
+func (m *Memory) PutTagged(_ context.Context, tag string, image v1.Image) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tags == nil {
+		m.tags = map[string]v1.Image{}
+	}
+	m.tags[tag] = image
+	m.attached++
+	return nil
+}
+
+// Attached counts the calls of Attach and PutTagged.
 func (m *Memory) Attached() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.attached
 }
 
-// Remote is a cosign.Repository on a repository of a registry.
+// Remote is a cosign.Repository and a cosign.Tagger on a repository of a registry.
 type Remote struct {
 	Repo name.Repository
 
@@ -102,6 +125,21 @@ func (r *Remote) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Image, er
 		images = append(images, image)
 	}
 	return images, nil
+}
+
+// Tagged implements cosign.Tagger.
+func (r *Remote) Tagged(ctx context.Context, tag string) (v1.Image, error) {
+	image, err := remote.Image(r.Repo.Tag(tag), remote.WithContext(ctx))
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, nil //nolint:nilnil // as the interface says
+	}
+	return image, err
+}
+
+// PutTagged implements cosign.Tagger.
+func (r *Remote) PutTagged(ctx context.Context, tag string, image v1.Image) error {
+	return remote.Write(r.Repo.Tag(tag), image, remote.WithContext(ctx))
 }
 
 // Image returns a small image and its descriptor; the same name gives the same image.

@@ -160,5 +160,5 @@ func (o *keyOptions) registerSigner(f *pflag.FlagSet) {
 	f.BoolVar(&o.tlog, "tlog", false, "let a transparency log see signatures (default true with --keyless)")
 	f.StringVar(&o.signingConfig, "signing-config", "", "signing config file of a Sigstore instance (default: the public one, fetched)")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "with --keyless: trusted root file of a Sigstore instance (default: the public one, fetched)")
-	f.StringVar(&o.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle")
+	f.StringVar(&o.signatureFormat, "signature-format", "bundle", "how signatures are stored: bundle (OCI referrers) or classic (the tags .sig and .att, as cosign 1 and 2 make them)")
 }

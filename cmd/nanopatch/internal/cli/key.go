@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/sign/attest"
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
@@ -20,8 +21,6 @@ func (o *keyOptions) signer(ctx context.Context, g *globalOptions) (cosign.Signe
 		return nil, nil //nolint:nilnil // unsigned on purpose
 	case o.key == "" && !o.keyless:
 		return nil, usagef("what should sign the result? give --key, --keyless, or --no-sign")
-	case o.signatureFormat != "bundle":
-		return nil, usagef("--signature-format %s: want bundle", o.signatureFormat)
 	}
 	if o.keyless {
 		return o.keylessSigner(g)
@@ -43,6 +42,20 @@ func (o *keyOptions) signer(ctx context.Context, g *globalOptions) (cosign.Signe
 		return nil, err
 	}
 	return cosign.WithServices(s, services), nil
+}
+
+// format is how signatures are to be stored at the places named. The classic one takes tags beside the image.
+func (o *keyOptions) format(places ...image.Ref) (cosign.Format, error) {
+	f, err := cosign.ParseFormat(o.signatureFormat)
+	if err != nil {
+		return "", usagef("--signature-format: %w", err)
+	}
+	for _, ref := range places {
+		if f == cosign.FormatClassic && ref.Transport != image.Registry && ref.Transport != image.Layout {
+			return "", usagef("--signature-format %s: %s has no place for tags beside an image; name a registry or oci:", f, ref)
+		}
+	}
+	return f, nil
 }
 
 // keylessSigner signs as the CI job that the program runs in. A transparency log sees it unless --tlog=false.

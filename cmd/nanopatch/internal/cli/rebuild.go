@@ -123,6 +123,9 @@ func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) 
 	if r.Destinations, err = image.Destinations(refs); err != nil {
 		return r, err
 	}
+	if r.Format, err = o.keys.format(refs...); err != nil {
+		return r, err
+	}
 	if r.Referrers, r.InIndex, err = o.keys.attachments(); err != nil {
 		return r, err
 	}

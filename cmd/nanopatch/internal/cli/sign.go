@@ -46,13 +46,17 @@ func (g *globalOptions) sign(ctx context.Context, name string, keys *keyOptions)
 	if keys.key == "" && !keys.keyless {
 		return usagef("what should sign it? give --key or --keyless")
 	}
+	format, err := keys.format(ref)
+	if err != nil {
+		return err
+	}
 	signer, err := keys.signer(ctx, g)
 	if err != nil {
 		return err
 	}
 	var records []cosign.Record
 	err = g.during(func(s *pipeline.Session) error {
-		records, err = s.Sign(ctx, ref, signer)
+		records, err = s.Sign(ctx, ref, signer, format)
 		return err
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // logged.
 func (s *Session) Attached(ctx context.Context, ref image.Ref, digest v1.Hash, trust *cosign.Verifier) (*generate.Document, error) {
 	done := s.stage("attached")
-	repo, err := s.images.Repository(ref)
+	repo, err := s.place(ref)
 	if err != nil {
 		return nil, err
 	}

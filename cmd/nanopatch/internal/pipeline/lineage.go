@@ -162,7 +162,7 @@ func (x *examination) lineage(ctx context.Context, sub *VerifiedSubject, m *maki
 
 // earlier is what a source was itself rebuilt from, nil where nobody trusted says that it was.
 func (x *examination) earlier(ctx context.Context, source *image.Source, m *making, platform string) (*image.Source, *making, error) {
-	repo, err := x.s.images.Repository(source.Ref)
+	repo, err := x.s.place(source.Ref)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -118,7 +118,7 @@ func (s *Session) checkSource(ctx context.Context, by *cosign.Verifier, src *ima
 	if by == nil {
 		return nil
 	}
-	repo, err := s.images.Repository(src.Ref)
+	repo, err := s.place(src.Ref)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type publication struct {
 	source *image.Source
 	// signer is nil where nothing is signed.
 	signer cosign.Signer
+	format cosign.Format
 	// claims are what is attested, by the digest of the image or index that it is about.
 	claims map[v1.Hash]claims
 	// artifacts make what is put beside an image; nil is nothing.
@@ -44,7 +45,7 @@ type published struct {
 func (s *Session) publish(ctx context.Context, destinations []image.Destination, p *publication) (*published, error) {
 	out := &published{}
 	for _, d := range destinations {
-		repo, err := s.images.Repository(d.Ref)
+		repo, err := s.place(d.Ref)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func tagged(moved []string) string {
 }
 
 func (s *Session) tag(ctx context.Context, ref image.Ref, source *image.Source, digest v1.Hash) error {
-	repo, err := s.images.Repository(ref)
+	repo, err := s.place(ref)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (s *Session) unmoved(ctx context.Context, ref image.Ref, source *image.Sour
 	return nil
 }
 
-func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repository, p *publication, out *published) error {
+func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo *place, p *publication, out *published) error {
 	done := s.stage("push")
 	var descriptor v1.Descriptor
 	var err error
@@ -126,10 +127,10 @@ func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo image.Repos
 	if p.signer == nil {
 		return nil
 	}
-	if err := s.seal(ctx, repo, p.signer, subjects, out); err != nil {
+	if err := s.seal(ctx, repo, p, subjects, out); err != nil {
 		return err
 	}
-	return s.readBack(ctx, repo, p.signer, subjects)
+	return s.readBack(ctx, repo, p, subjects)
 }
 
 // written opens what was pushed, as a stranger would, and lists what there is to sign: every image that a reader of it

@@ -21,6 +21,8 @@ type Request struct {
 	Destinations []image.Destination
 	// Signer is nil for an unsigned result.
 	Signer cosign.Signer
+	// Format is how signatures and attestations are stored.
+	Format cosign.Format
 	// Attest adds SBOM, diff, provenance and, where CVEs are known to be fixed, VEX to the signature.
 	Attest bool
 	// SBOMs are the predicate types of the SBOMs to attest; none is SPDX alone.
@@ -138,7 +140,7 @@ func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) 
 func (s *Session) assemble(
 	planned *Planned, platforms []*rebuilt, r *Request, statements map[v1.Hash][]image.Statement,
 ) (*publication, []string, error) {
-	p := &publication{source: planned.Source, signer: r.Signer, claims: make(map[v1.Hash]claims)}
+	p := &publication{source: planned.Source, signer: r.Signer, format: r.Format, claims: make(map[v1.Hash]claims)}
 	notes := append([]string{}, planned.Notes...)
 	changes := make(map[v1.Hash]v1.Image)
 	for _, b := range platforms {

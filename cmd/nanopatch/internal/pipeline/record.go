@@ -14,6 +14,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
+	"github.com/nanopatch/nanopatch/sign/cosign"
 )
 
 // record is what a run went by and what became of it, the predicate of a signed statement about the result. It lies beside
@@ -69,7 +70,7 @@ func (s *Session) asked(platforms []v1.Platform, u Updates, r *Request) (hash st
 		}
 		files = append(files, digest)
 	}
-	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs, r.Referrers, r.InIndex})
+	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs, r.Referrers, r.InIndex, r.Format})
 	if err != nil {
 		return "", false
 	}
@@ -119,7 +120,7 @@ func (s *Session) unchanged(ctx context.Context, source image.Ref, asked string,
 		if err := s.holds(found, asked, from, d.Ref); err != nil {
 			return nil, err
 		}
-		if err := s.published(ctx, d.Ref, found.Result); err != nil {
+		if err := s.published(ctx, d.Ref, found.Result, r); err != nil {
 			return nil, err
 		}
 	}
@@ -171,8 +172,8 @@ func (s *Session) holds(rec *record, asked string, from v1.Hash, at image.Ref) e
 
 // published makes sure that what the last run attached to its result is still there; that it verified is what the record
 // says.
-func (s *Session) published(ctx context.Context, at image.Ref, result *Result) error {
-	repo, err := s.images.Repository(at)
+func (s *Session) published(ctx context.Context, at image.Ref, result *Result, r *Request) error {
+	repo, err := s.place(at)
 	if err != nil {
 		return err
 	}
@@ -187,6 +188,15 @@ func (s *Session) published(ctx context.Context, at image.Ref, result *Result) e
 			return err
 		}
 		digests[digest] = true
+	}
+	if r.Format == cosign.FormatClassic {
+		entries, err := cosign.ClassicEntries(ctx, repo, result.Image.Digest)
+		if err != nil {
+			return err
+		}
+		for _, digest := range entries {
+			digests[digest] = true
+		}
 	}
 	for _, st := range slices.Concat(result.Signatures, result.Attestations) {
 		if st.Repository == repo.String() && st.Subject == result.Image.Digest && !digests[st.Digest] {

@@ -9,7 +9,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/sign/attest"
 	"github.com/nanopatch/nanopatch/sign/cosign"
 )
@@ -32,15 +31,15 @@ type claims struct {
 }
 
 // seal signs and attests the subjects. What is there already and verifies is not made again.
-func (s *Session) seal(ctx context.Context, repo image.Repository, signer cosign.Signer, subjects []subject, out *published) error {
+func (s *Session) seal(ctx context.Context, repo *place, p *publication, subjects []subject, out *published) error {
 	done := s.stage("sign")
-	verifier, err := cosign.VerifierOf(ctx, signer)
+	verifier, err := cosign.VerifierOf(ctx, p.signer)
 	if err != nil {
 		return err
 	}
 	made := 0
 	for _, sub := range subjects {
-		records, err := s.sealOne(ctx, repo, signer, verifier, sub)
+		records, err := s.sealOne(ctx, repo, p, verifier, sub)
 		if err != nil {
 			return err
 		}
@@ -61,10 +60,10 @@ func (s *Session) seal(ctx context.Context, repo image.Repository, signer cosign
 }
 
 func (s *Session) sealOne(
-	ctx context.Context, repo image.Repository, signer cosign.Signer, verifier *cosign.Verifier, sub subject,
+	ctx context.Context, repo *place, p *publication, verifier *cosign.Verifier, sub subject,
 ) ([]cosign.Record, error) {
 	carried, err := cosign.Verify(ctx, repo, sub.descriptor.Digest, cosign.VerifyOptions{
-		Verifier: verifier, Require: sub.claims.require, Logger: s.cfg.Logger,
+		Verifier: verifier, Format: p.format, Require: sub.claims.require, Logger: s.cfg.Logger,
 	})
 	if carried == nil {
 		return nil, err
@@ -79,7 +78,9 @@ func (s *Session) sealOne(
 	if err == nil && len(statements) == 0 {
 		return reused(carried, nil), nil
 	}
-	opts := cosign.SignOptions{Signer: signer, Created: sub.created, Logger: s.cfg.Logger}
+	opts := cosign.SignOptions{
+		Signer: p.signer, Format: p.format, Repository: repo.String(), Created: sub.created, Logger: s.cfg.Logger,
+	}
 	// The signature comes last: until it is there, nothing about the image verifies.
 	records, err := cosign.Attest(ctx, repo, sub.descriptor, opts, append(statements, attest.Signature(sub.descriptor.Digest))...)
 	if err != nil {
@@ -106,14 +107,14 @@ func reused(carried *cosign.Report, records []cosign.Record) []cosign.Record {
 }
 
 // readBack verifies what was signed as a stranger would.
-func (s *Session) readBack(ctx context.Context, repo image.Repository, signer cosign.Signer, subjects []subject) error {
+func (s *Session) readBack(ctx context.Context, repo *place, p *publication, subjects []subject) error {
 	done := s.stage("verify")
-	verifier, err := cosign.VerifierOf(ctx, signer)
+	verifier, err := cosign.VerifierOf(ctx, p.signer)
 	if err != nil {
 		return err
 	}
 	for _, sub := range subjects {
-		opts := cosign.VerifyOptions{Verifier: verifier, Require: sub.claims.require, Logger: s.cfg.Logger}
+		opts := cosign.VerifyOptions{Verifier: verifier, Format: p.format, Require: sub.claims.require, Logger: s.cfg.Logger}
 		_, err := cosign.Verify(ctx, repo, sub.descriptor.Digest, opts)
 		if errors.Is(err, cosign.ErrVerification) {
 			return fmt.Errorf("%w: reading back what was signed: %w", ErrNotVerified, err)

@@ -112,11 +112,6 @@ func Open(cfg Config) (*Session, error) {
 // Close removes the run's temporary files.
 func (s *Session) Close() error { return errors.Join(s.layers.Close(), s.images.Close()) }
 
-// Repository is the place that a reference names.
-func (s *Session) Repository(ref image.Ref) (image.Repository, error) {
-	return s.images.Repository(ref)
-}
-
 // wants tells which files' content the index of a layer keeps: the package database's, and what the SBOM's catalogers
 // may read.
 func wants(e *layer.Entry, head []byte) bool {

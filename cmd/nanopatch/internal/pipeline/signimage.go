@@ -10,12 +10,12 @@ import (
 )
 
 // Sign signs what a digest names and, of an index, every image in it.
-func (s *Session) Sign(ctx context.Context, ref image.Ref, signer cosign.Signer) ([]cosign.Record, error) {
+func (s *Session) Sign(ctx context.Context, ref image.Ref, signer cosign.Signer, format cosign.Format) ([]cosign.Record, error) {
 	src, err := s.OpenImage(ctx, ref, nil)
 	if err != nil {
 		return nil, err
 	}
-	repo, err := s.images.Repository(ref)
+	repo, err := s.place(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (s *Session) Sign(ctx context.Context, ref image.Ref, signer cosign.Signer)
 	var records []cosign.Record
 	for _, d := range subjects {
 		r, err := cosign.Sign(ctx, repo, v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size},
-			cosign.SignOptions{Signer: signer, Logger: s.cfg.Logger})
+			cosign.SignOptions{Signer: signer, Format: format, Repository: repo.String(), Logger: s.cfg.Logger})
 		if err != nil {
 			return nil, err
 		}

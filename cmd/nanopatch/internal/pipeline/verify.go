@@ -110,7 +110,7 @@ func (s *Session) Verify(ctx context.Context, ref image.Ref, platforms []v1.Plat
 	if err != nil {
 		return nil, s.wrong(err)
 	}
-	repo, err := s.images.Repository(ref)
+	repo, err := s.place(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ type examination struct {
 	s       *Session
 	demands *Demands
 	of      *image.Source
-	repo    image.Repository
+	repo    *place
 	// chosen says that only some platforms are looked at.
 	chosen bool
 }
@@ -176,7 +176,7 @@ func (x *examination) index(ctx context.Context, v *Verification) error {
 
 // signatures is what package cosign finds out about a digest.
 func (x *examination) signatures(
-	ctx context.Context, repo image.Repository, digest v1.Hash, require []string,
+	ctx context.Context, repo *place, digest v1.Hash, require []string,
 ) (*VerifiedSubject, error) {
 	report, err := cosign.Verify(ctx, repo, digest, cosign.VerifyOptions{
 		Verifier: x.demands.Trust, Require: require, Logger: x.s.cfg.Logger,
