@@ -216,7 +216,7 @@ func (r *linkerRun) link(dir libraryDir, soname string, l namedLibrary, in *inst
 }
 
 // find reads the libraries of a directory, by the names that they go by; opaque are the files of which only the cache knows
-// what they are: search_dir in glibc's elf/ldconfig.c.
+// what they are: search_dir in glibc's elf/ldconfig.c. What is not at hand is not fetched: it would be whole layers.
 func (r *linkerRun) find(dir libraryDir) (found map[string]namedLibrary, opaque []string, err error) {
 	found = make(map[string]namedLibrary)
 	for _, name := range r.tree.Names(dir.at) {
@@ -225,11 +225,12 @@ func (r *linkerRun) find(dir libraryDir) (found map[string]namedLibrary, opaque 
 		if !isLibraryName(name) || !ok || f.Regular() == nil {
 			continue
 		}
-		l, err := r.readLibrary(f)
-		switch {
-		case errors.Is(err, layer.ErrNotKept):
+		if !f.Regular().HasContent() {
 			opaque = append(opaque, name)
 			continue
+		}
+		l, err := r.readLibrary(f)
+		switch {
 		case errors.Is(err, ldcache.ErrNoLibrary):
 			continue
 		case err != nil:
