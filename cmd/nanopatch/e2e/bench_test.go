@@ -25,7 +25,8 @@ import (
 
 // BenchmarkRebuild times the main job on the real Debian image as a process of its own, from a local registry to a local
 // registry, with both SBOMs, signature and attestations: from an empty cache (the download included), with the package
-// files in the cache, and with nothing to do. The peer does the same update as a Dockerfile would.
+// files in the cache, and with nothing to do; and how long a stranger with an empty cache takes to verify all of it and do
+// it again. The peer does the same update as a Dockerfile would.
 func BenchmarkRebuild(b *testing.B) {
 	host := benchRegistry(b)
 	private := benchKey(b)
@@ -52,6 +53,14 @@ func BenchmarkRebuild(b *testing.B) {
 			if r := measure(b, cache, rebuild("patched:new", "patched:new")); r.Image.Digest != r.Source.Digest {
 				b.Error("there was something to do")
 			}
+		}
+	})
+	b.Run("verify-reproduce", func(b *testing.B) {
+		measure(b, cache, rebuild("base:old", "reproduced:new"))
+		b.ResetTimer()
+		for range b.N {
+			remove(b, cache)
+			measure(b, cache, []string{"verify", host + "/reproduced:new", "--key", public(private), "--reproduce", "-q", "-o", "json"})
 		}
 	})
 	b.Run("one-platform", func(b *testing.B) { platforms(b, "amd64") })
@@ -188,6 +197,9 @@ func remove(b *testing.B, dir string) {
 	}
 	b.StartTimer()
 }
+
+// public is the public key's file beside a private key's.
+func public(private string) string { return strings.TrimSuffix(private, ".key") + ".pub" }
 
 func benchKey(b *testing.B) string {
 	b.Helper()

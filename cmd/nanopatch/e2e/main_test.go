@@ -89,6 +89,7 @@ func suite(m *testing.M) int {
 type outcome struct {
 	stdout, stderr string
 	code           int
+	cpu            time.Duration
 }
 
 // nanopatch runs the program. Its cache is the test's own unless the arguments name another.
@@ -111,7 +112,7 @@ func nanopatchWith(t *testing.T, change func(*exec.Cmd), args ...string) outcome
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	o := outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	o := outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 	t.Logf("nanopatch %s: exit %d\n%s", strings.Join(args, " "), o.code, o.stderr)
 	return o
 }
