@@ -32,6 +32,9 @@ type Client struct {
 // New makes a client. Options that cannot be are [ErrUsage].
 func New(opts Options) (*Client, error) {
 	opts = opts.withDefaults()
+	if err := checkMirrors(opts.Mirrors); err != nil {
+		return nil, err
+	}
 	network, err := opts.network()
 	if err != nil {
 		return nil, err

@@ -169,3 +169,17 @@ func TestUmociUnpacks(t *testing.T) {
 		t.Errorf("umoci stat says\n%s", stat)
 	}
 }
+
+// Debian's docker-registry goes on with downloads that broke off, and takes blobs in parts. Of an upload that broke off it
+// knows no more once bytes came that its last Location did not count, and cancels it (404): the blob is sent again.
+func TestDistributionResumes(t *testing.T) {
+	t.Run("download", func(t *testing.T) { testResumedDownload(t, imagetest.StartDistribution(t)) })
+	t.Run("upload", func(t *testing.T) { testCutUpload(t, imagetest.StartDistribution(t)) })
+	t.Run("parts", func(t *testing.T) {
+		host := imagetest.StartDistribution(t)
+		img := large(t, 5*mebibyte)
+		c := client(t, func(o *image.Options) { o.Hosts = map[string]image.HostOptions{host: {ChunkSize: 2 * mebibyte}} })
+		push(t, c, ref(t, host+"/app:1"), img)
+		requireSame(t, open(t, client(t), ref(t, host+"/app:1")).Images[0].Image, img)
+	})
+}

@@ -79,6 +79,10 @@ func invalidError(ref, format string, args ...any) *Error {
 // registry's. What is typed already and a cancelled context pass unchanged.
 func registryError(ctx context.Context, ref, host string, err error) error {
 	var typed *Error
+	var request *url.Error
+	if errors.As(err, &request) && errors.As(request.Err, &typed) {
+		return typed // such as a bad certificate file, which no URL explains
+	}
 	if err == nil || errors.As(err, &typed) {
 		return err
 	}
@@ -187,6 +191,14 @@ func isContent(err error) bool {
 	var typed *Error
 	var answer *transport.Error
 	return !errors.As(err, &typed) && !errors.As(err, &answer) && !isNetwork(err)
+}
+
+// isSource tells whether an error is one of what is read, while it is written to a registry.
+func isSource(err error) bool {
+	var typed *Error
+	var source *sourceError
+	var permanent *permanentError
+	return errors.As(err, &typed) || errors.As(err, &source) || errors.As(err, &permanent)
 }
 
 // isSchemeMismatch tells whether a server answered TLS with plain HTTP. net/http says so itself only where nothing wraps

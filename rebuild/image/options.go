@@ -1,12 +1,9 @@
 package image
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -22,7 +19,15 @@ type Options struct {
 	InsecureRegistries []string
 	// CACert is a PEM file of certificate authorities to trust besides the system's.
 	CACert string
-	// Transport replaces the network; nil is net/http's with the system's proxies. It excludes CACert.
+	// Hosts are settings for some registries, by "host" or "host:port"; docker.io stands for all of Docker Hub's.
+	Hosts map[string]HostOptions
+	// CertDirs are directories of certificates as docker and podman keep them (see [DefaultCertDirs]): HOST[:PORT]/*.crt are
+	// authorities to trust, NAME.cert with NAME.key are client certificates. The first directory that has the host counts.
+	CertDirs []string
+	// Mirrors are asked first when an image is opened.
+	Mirrors []Mirrors
+	// Transport replaces the network; nil is net/http's with the system's proxies. It excludes CACert, and knows nothing of
+	// certificates in Hosts and CertDirs.
 	Transport http.RoundTripper
 	// UserAgent goes in front of go-containerregistry's own.
 	UserAgent string
@@ -30,7 +35,7 @@ type Options struct {
 	Retry Retry
 	// Stall is how long a registry may send, or take, nothing in the middle of a transfer; 0 is one minute.
 	Stall time.Duration
-	// Jobs is how many blobs move at once; 0 is 4.
+	// Jobs is how many blobs move at once, and how many requests one host gets at once in each direction; 0 is 4.
 	Jobs int
 	// Logger gets a debug line for each request and retry; nil is silence.
 	Logger *slog.Logger
@@ -110,27 +115,7 @@ func (o Options) network() (http.RoundTripper, error) {
 	if t.TLSClientConfig, err = Authorities(o.CACert); err != nil {
 		return nil, err
 	}
-	return t, nil
-}
-
-// Authorities is the system's certificate authorities with those of a PEM file, as --ca-cert names it; nil, which stands
-// for the system's alone, where no file is named. Its errors are [ErrUsage].
-func Authorities(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // no configuration is what a transport's default stands for
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &Error{Kind: ErrUsage, Ref: "--ca-cert " + file, What: err.Error(), Cause: err}
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usageError("--ca-cert "+file, "no certificate in it", "give a PEM file (-----BEGIN CERTIFICATE-----)")
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	return &hostCertificates{opts: o, base: t, made: make(map[string]*http.Transport)}, nil
 }
 
 // plainHosts are the hosts with which plain HTTP may be spoken.

@@ -34,14 +34,24 @@ func attemptOf(ctx context.Context) *attempt {
 	return a
 }
 
-// askedToWait keeps the Retry-After of an answer (RFC 9110, 10.2.3). The form with a date is left to the backoff: the
-// two clocks need not agree.
+// longestKept bounds what is kept of a Retry-After; what anyone waits is far less.
+const longestKept = time.Hour
+
+// askedToWait keeps the Retry-After of an answer (RFC 9110, 10.2.3), as seconds or as a date. A date is taken by the clock
+// that made it, the answer's own Date: ours need not agree.
 func (a *attempt) askedToWait(resp *http.Response) {
 	if a == nil {
 		return
 	}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds >= 0 {
-		a.wait.Store(int64(min(seconds, 3600)) * int64(time.Second))
+	asked := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(asked, 10, 63); err == nil {
+		a.wait.Store(int64(time.Duration(min(seconds, uint64(longestKept/time.Second))) * time.Second))
+		return
+	}
+	until, err := http.ParseTime(asked)
+	now, noDate := http.ParseTime(resp.Header.Get("Date"))
+	if err == nil && noDate == nil && until.After(now) {
+		a.wait.Store(int64(min(until.Sub(now), longestKept)))
 	}
 }
 

@@ -154,16 +154,26 @@ func TestRetryAfter(t *testing.T) {
 	push(t, client(t), r, linux(t, "amd64", "x"))
 	for _, tc := range []struct {
 		name, header string
-		atLeast      time.Duration
-		tries        int64
+		// date is the answer's own, by a clock that need not be ours.
+		date    string
+		atLeast time.Duration
+		tries   int64
 	}{
-		{"seconds", "1", time.Second, 1},
-		{"longer than anyone waits", "3000", 0, 1000},
-		{"nonsense", "soon", 0, 1},
+		{"seconds", "1", "", time.Second, 1},
+		{"date", "Mon, 02 Jan 2006 15:04:06 GMT", "Mon, 02 Jan 2006 15:04:05 GMT", time.Second, 1},
+		{"date gone by", "Mon, 02 Jan 2006 15:04:04 GMT", "Mon, 02 Jan 2006 15:04:05 GMT", 0, 1},
+		{"longer than anyone waits", "3000", "", 0, 1000},
+		{"longer than numbers", "9223372036854775807", "", 0, 1000},
+		{"date later than anyone waits", "Tue, 03 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:05 GMT", 0, 1000},
+		{"nonsense", "soon", "", 0, 1},
+		{"negative", "-5", "", 0, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			answer, failed := failFirst(int(tc.tries), `/manifests/`, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", tc.header)
+				if tc.date != "" {
+					w.Header().Set("Date", tc.date)
+				}
 				w.WriteHeader(http.StatusTooManyRequests)
 			})
 			reg.Answer(answer)

@@ -47,7 +47,18 @@ type opened struct {
 // Beside the transports' errors, a platform that the image is not for is [ErrUsage], contradictions are [ErrInvalid];
 // schema 1, encrypted layers and what is not an image are [ErrUnsupported].
 func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*Source, error) {
-	root, err := c.openRoot(ctx, ref)
+	return c.open(ctx, ref, platforms, c.openMirrored)
+}
+
+// OpenWritten is Open for what was written a moment ago: no mirror is asked.
+func (c *Client) OpenWritten(ctx context.Context, ref Ref) (*Source, error) {
+	return c.open(ctx, ref, nil, c.openRegistry)
+}
+
+func (c *Client) open(
+	ctx context.Context, ref Ref, platforms []v1.Platform, registry func(context.Context, Ref) (opened, error),
+) (*Source, error) {
+	root, err := c.openRoot(ctx, ref, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -64,25 +75,28 @@ func (c *Client) Open(ctx context.Context, ref Ref, platforms ...v1.Platform) (*
 	return src, nil
 }
 
-// Digest is what ref names at this moment. Nothing but its manifest or index is fetched.
+// Digest is what ref names at this moment, whatever its mirrors say. Nothing but its manifest or index is fetched.
 func (c *Client) Digest(ctx context.Context, ref Ref) (v1.Hash, error) {
-	root, err := c.openRoot(ctx, ref)
+	root, err := c.openRoot(ctx, ref, c.openRegistry)
 	return root.desc.Digest, err
 }
 
 // Artifact opens what is no image: the manifest under ref and the blobs that it names, whatever they are.
 func (c *Client) Artifact(ctx context.Context, ref Ref) (v1.Image, error) {
-	root, err := c.openRoot(ctx, ref)
+	root, err := c.openRoot(ctx, ref, c.openRegistry)
 	if err == nil && root.image == nil {
 		err = &Error{Kind: ErrUnsupported, Ref: ref.String(), What: "this is an index, not an artifact"}
 	}
 	return root.image, err
 }
 
-func (c *Client) openRoot(ctx context.Context, ref Ref) (opened, error) {
+// openRoot asks a registry in one of two ways: with its mirrors or without.
+func (c *Client) openRoot(
+	ctx context.Context, ref Ref, registry func(context.Context, Ref) (opened, error),
+) (opened, error) {
 	switch ref.Transport {
 	case Registry:
-		return c.openRegistry(ctx, ref)
+		return registry(ctx, ref)
 	case Layout:
 		return directory(ref.Repository).open(ref)
 	case LayoutArchive, DockerArchive, DockerDaemon:

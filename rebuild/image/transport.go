@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,12 +21,19 @@ const (
 	maxLayers   = 1024
 )
 
-// newTransport stacks what a request passes, outermost first: retries, whole and verified small bodies, byte counts, the
-// refusal of plain HTTP, the watch for stalls, the network.
+// newTransport stacks what a request passes, outermost first: retries, whole and verified small bodies, the limit for each
+// host, resumed transfers, byte counts, the refusal of plain HTTP, the watch for stalls, the network.
 func newTransport(network http.RoundTripper, opts Options, hosts plainHosts, counts *counts) http.RoundTripper {
 	guard := &plainHTTPGuard{inner: &watchdog{inner: network, stall: opts.Stall}, hosts: hosts}
 	counter := &counter{inner: guard, counts: counts}
-	return &retrier{inner: &wholeReader{inner: counter}, retry: opts.Retry, logger: opts.Logger}
+	resumer := &resumer{
+		inner: counter, retry: opts.Retry, logger: opts.Logger,
+		chunk: func(host string) int64 { return opts.host(host).ChunkSize },
+	}
+	limit := &hostLimit{inner: resumer, longest: opts.Stall, places: func(host string) int {
+		return cmp.Or(opts.host(host).Concurrency, opts.Jobs)
+	}}
+	return &retrier{inner: &wholeReader{inner: limit}, retry: opts.Retry, logger: opts.Logger}
 }
 
 // plainHTTPGuard refuses unencrypted requests except to the hosts for which someone allowed them. It stands below

@@ -1,0 +1,299 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Mirrors are the places that are asked for images of a registry, or of a part of it, before the registry itself, in order,
+// as in containers-registries.conf(5). Only [Client.Open] asks them. What they hold is believed as far as a registry is:
+// content must have its digest, and a tag means what the mirror says, which may be old.
+type Mirrors struct {
+	// Prefix is what they are for: "host[:port]" and, for a part, path elements. Of several, the longest that fits counts.
+	Prefix  string
+	Mirrors []Mirror
+}
+
+// Mirror is one place; it takes the prefix's place in the image's name.
+type Mirror struct {
+	// Location is "host[:port]" and path elements. Plain HTTP needs the host in Options.InsecureRegistries.
+	Location string
+	// Pull says for which references it is asked; empty is [MirrorAll].
+	Pull MirrorPull
+}
+
+// MirrorPull is which references a mirror is asked for.
+type MirrorPull string
+
+// The kinds of MirrorPull, named as in containers-registries.conf(5).
+const (
+	MirrorAll        MirrorPull = "all"
+	MirrorDigestOnly MirrorPull = "digest-only"
+	MirrorTagOnly    MirrorPull = "tag-only"
+)
+
+// fits tells whether a mirror is asked for a reference.
+func (p MirrorPull) fits(ref Ref) bool {
+	switch p {
+	case MirrorDigestOnly:
+		return ref.ByDigest()
+	case MirrorTagOnly:
+		return !ref.ByDigest()
+	}
+	return true
+}
+
+// checkMirrors refuses names that nothing can be fetched from.
+func checkMirrors(all []Mirrors) error {
+	for _, m := range all {
+		if err := checkPrefix(m.Prefix); err != nil {
+			return err
+		}
+		for _, at := range m.Mirrors {
+			if err := checkPrefix(at.Location); err != nil {
+				return err
+			}
+			if !slices.Contains([]MirrorPull{"", MirrorAll, MirrorDigestOnly, MirrorTagOnly}, at.Pull) {
+				return usageError(at.Location, fmt.Sprintf("unknown kind of mirror %q", at.Pull), "use all, digest-only or tag-only")
+			}
+		}
+	}
+	return nil
+}
+
+// checkPrefix wants "host[:port]" and path elements in the form that names of images have.
+func checkPrefix(prefix string) error {
+	full := canonicalPrefix(prefix) + "/x"
+	repo, err := name.NewRepository(full)
+	if err == nil && (repo.Name() != full || strings.Contains(full, "//")) {
+		err = errors.New("it begins with no host, or with more than that")
+	}
+	if err != nil {
+		return &Error{
+			Kind: ErrUsage, Ref: prefix, What: "not a registry or a part of one: " + err.Error(), Cause: err,
+			Hint: "write host[:port], or host[:port]/path",
+		}
+	}
+	return nil
+}
+
+// canonicalPrefix is a prefix in the words of Ref.Repository.
+func canonicalPrefix(prefix string) string {
+	prefix = strings.TrimSuffix(prefix, "/")
+	if host, path, _ := strings.Cut(prefix, "/"); host == "docker.io" {
+		return strings.TrimSuffix(name.DefaultRegistry+"/"+path, "/")
+	}
+	return prefix
+}
+
+// mirrorsOf lists where a reference is looked for first.
+func (c *Client) mirrorsOf(ref Ref) []Ref {
+	var best string
+	var found []Mirror
+	for _, m := range c.opts.Mirrors {
+		prefix := canonicalPrefix(m.Prefix)
+		if (ref.Repository == prefix || strings.HasPrefix(ref.Repository, prefix+"/")) && len(prefix) > len(best) {
+			best, found = prefix, m.Mirrors
+		}
+	}
+	var refs []Ref
+	for _, m := range found {
+		if !m.Pull.fits(ref) {
+			continue
+		}
+		at := Ref{Transport: Registry, Repository: canonicalPrefix(m.Location) + strings.TrimPrefix(ref.Repository, best)}
+		if ref.ByDigest() {
+			at = at.WithDigest(ref.Digest)
+		} else {
+			at = at.WithTag(ref.Tag)
+		}
+		refs = append(refs, at)
+	}
+	return refs
+}
+
+// openMirrored asks the mirrors of an image, and then its registry, which is the one whose error counts.
+func (c *Client) openMirrored(ctx context.Context, ref Ref) (opened, error) {
+	for _, at := range c.mirrorsOf(ref) {
+		out, err := c.openRegistry(ctx, at)
+		if err == nil {
+			c.opts.Logger.DebugContext(ctx, "found in a mirror", "image", ref.String(), "mirror", at.Repository)
+			return c.mirrored(ctx, ref, out)
+		}
+		if ctx.Err() != nil {
+			return opened{}, err
+		}
+		c.opts.Logger.WarnContext(ctx, "a mirror cannot serve an image", "image", ref.String(), "mirror", at.Repository, "error", err)
+	}
+	return c.openRegistry(ctx, ref)
+}
+
+// mirrored is what a mirror holds, with the registry itself behind it.
+func (c *Client) mirrored(ctx context.Context, ref Ref, out opened) (opened, error) {
+	repo, err := c.repositoryName(ref)
+	if err != nil {
+		return opened{}, err
+	}
+	o := &origin{c: c, ctx: ctx, repo: repo}
+	if out.image != nil {
+		out.image = &mirroredImage{Image: out.image, origin: o}
+	}
+	if out.index != nil {
+		out.index = &mirroredIndex{anIndex: out.index, origin: o}
+	}
+	return out, nil
+}
+
+// origin is the registry that a mirror stands for.
+type origin struct {
+	c    *Client
+	ctx  context.Context //nolint:containedctx // an opened image is read while the context of Open lives
+	repo name.Repository
+}
+
+func (o *origin) get(digest v1.Hash) (*remote.Descriptor, error) {
+	return o.c.puller.Get(o.ctx, o.repo.Digest(digest.String()))
+}
+
+// missed notes what a mirror lacks, and tells whether the registry is to be asked.
+func (o *origin) missed(digest v1.Hash, err error) bool {
+	if o.ctx.Err() != nil {
+		return false
+	}
+	o.c.opts.Logger.WarnContext(o.ctx, "a mirror lacks a part of an image", "image", o.repo.String(), "part", digest.String(), "error", err)
+	return true
+}
+
+// anIndex is v1.ImageIndex under a name that none of its methods has.
+type anIndex interface{ v1.ImageIndex }
+
+type mirroredIndex struct {
+	anIndex
+	origin *origin
+}
+
+func (i *mirroredIndex) Image(h v1.Hash) (v1.Image, error) {
+	img, err := i.anIndex.Image(h)
+	if err != nil && i.origin.missed(h, err) {
+		desc, err := i.origin.get(h)
+		if err != nil {
+			return nil, err
+		}
+		return desc.Image()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &mirroredImage{Image: img, origin: i.origin}, nil
+}
+
+func (i *mirroredIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
+	idx, err := i.anIndex.ImageIndex(h)
+	if err != nil && i.origin.missed(h, err) {
+		desc, err := i.origin.get(h)
+		if err != nil {
+			return nil, err
+		}
+		return desc.ImageIndex()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &mirroredIndex{anIndex: idx, origin: i.origin}, nil
+}
+
+type mirroredImage struct {
+	v1.Image
+	origin *origin
+}
+
+func (i *mirroredImage) RawConfigFile() ([]byte, error) {
+	raw, err := i.Image.RawConfigFile()
+	if err == nil {
+		return raw, nil
+	}
+	digest, digestErr := i.Digest()
+	if digestErr != nil || !i.origin.missed(digest, err) {
+		return nil, err
+	}
+	desc, err := i.origin.get(digest)
+	if err != nil {
+		return nil, err
+	}
+	img, err := desc.Image()
+	if err != nil {
+		return nil, err
+	}
+	return img.RawConfigFile()
+}
+
+func (i *mirroredImage) ConfigFile() (*v1.ConfigFile, error) { return partial.ConfigFile(i) }
+
+func (i *mirroredImage) Layers() ([]v1.Layer, error) {
+	layers, err := i.Image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for n, l := range layers {
+		if layers[n], err = i.layer(l); err != nil {
+			return nil, err
+		}
+	}
+	return layers, nil
+}
+
+func (i *mirroredImage) LayerByDigest(h v1.Hash) (v1.Layer, error) {
+	l, err := i.Image.LayerByDigest(h)
+	if err != nil {
+		return nil, err
+	}
+	return i.layer(l)
+}
+
+func (i *mirroredImage) LayerByDiffID(h v1.Hash) (v1.Layer, error) {
+	l, err := i.Image.LayerByDiffID(h)
+	if err != nil {
+		return nil, err
+	}
+	return i.layer(l)
+}
+
+// layer can be mounted from the registry that the image is named after, which is where a copy of it goes most often.
+func (i *mirroredImage) layer(l v1.Layer) (v1.Layer, error) {
+	if m, ok := l.(*remote.MountableLayer); ok {
+		l = m.Layer
+	}
+	digest, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	ref := i.origin.repo.Digest(digest.String())
+	return &remote.MountableLayer{Layer: &mirroredLayer{Layer: l, digest: digest, origin: i.origin}, Reference: ref}, nil
+}
+
+type mirroredLayer struct {
+	v1.Layer
+	digest v1.Hash
+	origin *origin
+}
+
+func (l *mirroredLayer) Compressed() (io.ReadCloser, error) {
+	rc, err := l.Layer.Compressed()
+	if err == nil || !l.origin.missed(l.digest, err) {
+		return rc, err
+	}
+	own, err := l.origin.c.puller.Layer(l.origin.ctx, l.origin.repo.Digest(l.digest.String()))
+	if err != nil {
+		return nil, err
+	}
+	return own.Compressed()
+}

@@ -1,0 +1,246 @@
+package image_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/nanopatch/nanopatch/rebuild/image"
+	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
+)
+
+const mebibyte = 1 << 20
+
+// large is an image with one layer that cannot be compressed, of size bytes.
+func large(t *testing.T, size int) v1.Image {
+	t.Helper()
+	random := rand.NewChaCha8([32]byte{1})
+	content := make([]byte, size)
+	_, _ = random.Read(content)
+	return imagetest.Image(t, types.OCIManifestSchema1, "linux/amd64", map[string]string{"big": string(content)})
+}
+
+// testCutUpload pushes through a proxy that cuts twice, and returns how many of the bytes were pushed.
+func testCutUpload(t *testing.T, host string) int64 {
+	t.Helper()
+	img := large(t, 12*mebibyte)
+	cutter := imagetest.NewCutter(t, host, 5*mebibyte)
+	cutter.Cuts.Store(2)
+	c := client(t)
+	push(t, c, ref(t, cutter.Host+"/app:1"), img)
+	if cutter.Cut.Load() != 2 {
+		t.Errorf("%d connections were cut, the test means 2", cutter.Cut.Load())
+	}
+	pushed := c.Traffic().Pushed
+	t.Logf("%d bytes were pushed for 12 MiB, with 2 cuts after 5 MiB", pushed)
+	requireSame(t, open(t, client(t), ref(t, host+"/app:1")).Images[0].Image, img)
+	return pushed
+}
+
+// testResumedDownload reads a layer through a proxy that cuts.
+func testResumedDownload(t *testing.T, host string) {
+	t.Helper()
+	img := large(t, 12*mebibyte)
+	push(t, client(t), ref(t, host+"/app:1"), img)
+	cutter := imagetest.NewCutter(t, host, 5*mebibyte)
+	cutter.Cuts.Store(2)
+	c := client(t)
+	requireSame(t, open(t, c, ref(t, cutter.Host+"/app:1")).Images[0].Image, img)
+	if cutter.Cut.Load() != 2 {
+		t.Errorf("%d connections were cut, the test means 2", cutter.Cut.Load())
+	}
+	if pulled := c.Traffic().Pulled; pulled > 13*mebibyte {
+		t.Errorf("%d bytes were pulled for 12 MiB", pulled)
+	}
+}
+
+func requireSame(t *testing.T, got, want v1.Image) {
+	t.Helper()
+	a, err := got.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := want.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readAll(t, a[0]), readAll(t, b[0])) {
+		t.Error("another layer came back")
+	}
+}
+
+func TestResumedDownload(t *testing.T) {
+	testResumedDownload(t, imagetest.NewRegistry(t, true).Host)
+}
+
+// A server that knows no ranges gives all of it again; one that has another file there gives nothing that goes on.
+func TestDownloadNotResumed(t *testing.T) {
+	img := large(t, 6*mebibyte)
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := readAll(t, layers[0])
+	for name, tc := range map[string]struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		want   error
+	}{
+		"no ranges": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			_, _ = w.Write(content)
+		}, nil},
+		"another range": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(content)
+		}, nil}, // the blob is asked for once more
+		"other content": {func(w http.ResponseWriter, r *http.Request) {
+			var from int
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(make([]byte, len(content)-from))
+		}, image.ErrVerification},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reg := imagetest.NewRegistry(t, true)
+			r := ref(t, reg.Host+"/app:1")
+			push(t, client(t), r, img)
+			first := true
+			reg.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/blobs/"+digestOf(t, layers[0]).String()):
+					return false
+				case first:
+					first = false
+					w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+					_, _ = w.Write(content[:2*mebibyte])
+					panic(http.ErrAbortHandler)
+				case r.Header.Get("Range") == "":
+					return false
+				}
+				tc.answer(w, r)
+				return true
+			})
+			// What is pushed on is checked by who reads it, here on the way to another registry.
+			repo, err := client(t).Repository(ref(t, imagetest.NewRegistry(t, true).Host+"/copy:1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = repo.Push(t.Context(), open(t, client(t), r).Images[0].Image)
+			if tc.want == nil && err != nil {
+				t.Fatal(err)
+			}
+			if tc.want != nil {
+				requireError(t, err, tc.want)
+			}
+		})
+	}
+}
+
+// uploads answers the requests of uploads as the distribution spec has them; go-containerregistry's registry does not tell
+// how far an upload is.
+type uploads struct {
+	registry *imagetest.Registry
+
+	mu       sync.Mutex
+	received map[string][]byte
+	// parts are the ranges that came, each as in its request.
+	parts []string
+}
+
+var uploadID = regexp.MustCompile(`^(/v2/.+/blobs/uploads/)([0-9]+)$`)
+
+func newUploads(t *testing.T) *uploads {
+	u := &uploads{registry: imagetest.NewRegistry(t, true), received: make(map[string][]byte)}
+	u.registry.Answer(u.answer)
+	return u
+}
+
+func (u *uploads) answer(w http.ResponseWriter, r *http.Request) bool {
+	m := uploadID.FindStringSubmatch(r.URL.Path)
+	if m == nil {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	have := u.received[m[2]]
+	w.Header().Set("Location", r.URL.Path)
+	switch r.Method {
+	case http.MethodPatch:
+		part := r.Header.Get("Content-Range")
+		if part != "" && !strings.HasPrefix(part, fmt.Sprintf("%d-", len(have))) {
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return true
+		}
+		u.parts = append(u.parts, part)
+		got, err := io.ReadAll(r.Body)
+		u.received[m[2]] = append(have, got...)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusAccepted)
+	case http.MethodGet:
+		w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, len(have)-1)))
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodPut:
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(have)), int64(len(have))
+		return false
+	}
+	return true
+}
+
+func TestResumedUpload(t *testing.T) {
+	// A cut loses what was on its way; to begin again would cost 5 MiB each time.
+	if pushed := testCutUpload(t, newUploads(t).registry.Host); pushed > 17*mebibyte {
+		t.Error("what was there already was sent again")
+	}
+}
+
+// A registry that does not tell how far it is gets the blob again.
+func TestUploadNotResumed(t *testing.T) {
+	reg := imagetest.NewRegistry(t, true)
+	cutter := imagetest.NewCutter(t, reg.Host, 5*mebibyte)
+	cutter.Cuts.Store(1)
+	img := large(t, 8*mebibyte)
+	push(t, client(t), ref(t, cutter.Host+"/app:1"), img)
+	requireSame(t, open(t, client(t), ref(t, reg.Host+"/app:1")).Images[0].Image, img)
+	if cutter.Cut.Load() != 1 {
+		t.Errorf("%d connections were cut", cutter.Cut.Load())
+	}
+}
+
+// Where a host's settings ask for it, a blob goes up in parts.
+func TestChunkedUpload(t *testing.T) {
+	u := newUploads(t)
+	img := large(t, 5*mebibyte)
+	c := client(t, func(o *image.Options) {
+		o.Hosts = map[string]image.HostOptions{u.registry.Host: {ChunkSize: 2 * mebibyte}}
+	})
+	push(t, c, ref(t, u.registry.Host+"/app:1"), img)
+	requireSame(t, open(t, client(t), ref(t, u.registry.Host+"/app:1")).Images[0].Image, img)
+	var parts []string
+	for _, p := range u.parts {
+		if p != "" { // the config goes at once
+			parts = append(parts, p)
+		}
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("0-2097151 2097152-4194303 4194304-%d", sizeOf(t, layers[0])-1)
+	if got := strings.Join(parts, " "); got != want {
+		t.Errorf("the parts were %s, want %s", got, want)
+	}
+}
