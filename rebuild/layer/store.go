@@ -26,6 +26,8 @@ type StoreOptions struct {
 	KeepBlobs bool
 	// Limits bound what a layer may ask for.
 	Limits Limits
+	// Used is told of a file below [CacheDirs] before it is taken, so that a cleaner can leave it; nil is nobody.
+	Used func(file string)
 	// Logger is told of cache misses, at debug level. Nil is silence.
 	Logger *slog.Logger
 }
@@ -51,6 +53,13 @@ type file interface {
 	Name() string
 }
 
+// indexDir holds the pack files.
+const indexDir = "index"
+
+// CacheDirs are the directories below a store's own whose files are made anew where they are missing: they may be removed
+// while no store of StoreOptions.Used has taken or made them.
+func CacheDirs(dir string) []string { return []string{filepath.Join(dir, indexDir)} }
+
 // OpenStore opens the store in dir and makes the directory if there is none, closed to other users. One in
 // which others may write is an error, for the store believes what it finds there. Temporary files that a
 // killed process left behind are removed.
@@ -58,8 +67,11 @@ func OpenStore(dir string, opts StoreOptions) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Used == nil {
+		opts.Used = func(string) {}
+	}
 	s := &Store{
-		opts: opts, dir: filepath.Join(dir, "index"),
+		opts: opts, dir: filepath.Join(dir, indexDir),
 		chunks:  sync.Pool{New: func() any { b := make([]byte, chunkSize); return &b }},
 		create:  func(dir, pattern string) (file, error) { return os.CreateTemp(dir, pattern) },
 		loading: map[string]chan struct{}{}, loaded: map[string]*Index{},
@@ -168,6 +180,7 @@ func (s *Store) load(path string) *Index {
 	if x != nil {
 		return x
 	}
+	s.opts.Used(path)
 	x, err := loadPack(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -28,6 +28,14 @@ import (
 // again. Locks only keep two processes from doing the same work; correctness does not rest on them.
 type cache struct {
 	dir string
+	// used is told of a file before it is taken.
+	used func(file string)
+}
+
+// CacheDirs are the directories below a Client's own whose files are made or fetched anew where they are missing: they may be
+// removed while no client of Options.Used has taken or made them.
+func CacheDirs(dir string) []string {
+	return []string{filepath.Join(dir, blobDir), filepath.Join(dir, refDir), filepath.Join(dir, derivedDir)}
 }
 
 const (
@@ -41,11 +49,14 @@ const (
 // staleAfter is the age at which a temporary file's process is taken to be dead.
 const staleAfter = 24 * time.Hour
 
-func openCache(dir string, now time.Time) (*cache, error) {
+func openCache(dir string, now time.Time, used func(string)) (*cache, error) {
 	if dir == "" {
 		return nil, errors.New("no cache directory given")
 	}
-	c := &cache{dir: dir}
+	if used == nil {
+		used = func(string) {}
+	}
+	c := &cache{dir: dir, used: used}
 	for _, sub := range []string{"", blobDir, refDir, derivedDir, lockDir, tmpDir} {
 		d := filepath.Join(dir, sub)
 		// 0700 and checked: the derived files are trusted like the program itself.
@@ -163,6 +174,7 @@ func (s *Sealed) Close() error { return s.f.Close() }
 
 // openSealed opens a sealed file. A torn or corrupt one does not exist (fs.ErrNotExist).
 func (c *cache) openSealed(path string) (*Sealed, error) {
+	c.used(path)
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -199,7 +211,8 @@ func unseal(f *os.File) (*Sealed, error) {
 }
 
 // holds tells whether the file at path has the given size and SHA-256.
-func holds(path string, size int64, sum [sha256.Size]byte) bool {
+func (c *cache) holds(path string, size int64, sum [sha256.Size]byte) bool {
+	c.used(path)
 	f, err := os.Open(path)
 	if err != nil {
 		return false

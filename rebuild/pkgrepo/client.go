@@ -20,6 +20,8 @@ type Options struct {
 	Dir string
 	// Now is the clock, for a Retry-After that names a date and for the age of temporary files.
 	Now func() time.Time
+	// Used is told of a file below [CacheDirs] before it is taken, so that a cleaner can leave it; nil is nobody.
+	Used func(file string)
 	// Transport carries HTTP requests; nil stands for NewTransport(nil).
 	Transport http.RoundTripper
 	// Logger gets retries and cache misses; nil discards.
@@ -62,7 +64,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Now == nil {
 		return nil, errors.New("no clock given")
 	}
-	cache, err := openCache(opts.Dir, opts.Now())
+	cache, err := openCache(opts.Dir, opts.Now(), opts.Used)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (c *Client) FetchIndex(ctx context.Context, a Artifact) (string, error) {
 // blob returns the path of a file with the given digest, downloading it where the cache has none.
 func (c *Client) blob(ctx context.Context, a Artifact, counter *atomic.Int64) (string, error) {
 	path := c.cache.blobPath(a.SHA256)
-	if holds(path, a.Size, a.SHA256) {
+	if c.cache.holds(path, a.Size, a.SHA256) {
 		return path, nil
 	}
 	unlock, err := c.cache.lock(ctx, "blob", a.SHA256)
@@ -74,7 +74,7 @@ func (c *Client) blob(ctx context.Context, a Artifact, counter *atomic.Int64) (s
 	}
 	defer unlock()
 	// Another process may have brought it while this one waited.
-	if holds(path, a.Size, a.SHA256) {
+	if c.cache.holds(path, a.Size, a.SHA256) {
 		return path, nil
 	}
 	c.log.Debug("downloading", "url", a.URL, "size", a.Size)

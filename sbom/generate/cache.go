@@ -55,6 +55,7 @@ func (g *Generator) Cached(ctx context.Context, img Image, scope Scope, created 
 
 // readCached reads a file that keep wrote: a line with the digest of the rest, and the document in syft's format.
 func (g *Generator) readCached(img *Image, file string) (*Document, error) {
+	g.used(file)
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,8 @@ type Options struct {
 	ToolVersion string
 	// CacheDir is a directory that keeps documents from run to run; empty keeps none. Nobody else may be able to write to it.
 	CacheDir string
+	// Used is told of a file of CacheDir before it is taken, so that a cleaner can leave it; nil is nobody.
+	Used func(file string)
 	// Logger hears what was found; nil is silent.
 	Logger *slog.Logger
 }
@@ -32,6 +34,7 @@ type Options struct {
 type Generator struct {
 	version  string
 	cacheDir string
+	used     func(file string)
 	logger   *slog.Logger
 
 	scanner *licenseScanner
@@ -39,7 +42,12 @@ type Generator struct {
 
 // New returns a Generator.
 func New(opts Options) *Generator {
-	g := &Generator{version: opts.ToolVersion, cacheDir: opts.CacheDir, logger: opts.Logger, scanner: newLicenseScanner()}
+	g := &Generator{
+		version: opts.ToolVersion, cacheDir: opts.CacheDir, used: opts.Used, logger: opts.Logger, scanner: newLicenseScanner(),
+	}
+	if g.used == nil {
+		g.used = func(string) {}
+	}
 	if g.version == "" {
 		g.version = "devel"
 	}

@@ -75,6 +75,7 @@ new SBOM. It needs no daemon and no root, and runs nothing that is in the image.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return g.settle(cmd) }
 	for _, cmd := range []*cobra.Command{
 		newPlanCmd(g), newRebuildCmd(g), newSBOMCmd(g), newDiffCmd(g), newSignCmd(g), newVerifyCmd(g), newExplainCmd(g),
+		newCacheCmd(g),
 	} {
 		// Only what works on images reads the config file: a broken one must not keep anybody from checking it.
 		cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return g.configure(cmd) }

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/adrg/xdg"
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	progress "github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
+	"github.com/nanopatch/nanopatch/rebuild/image"
 )
 
 // open sets up a run as the shared flags say. closeAll ends it and must be called before anything is printed, since
@@ -17,9 +19,8 @@ import (
 func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err error) {
 	drawing, messages := g.progress()
 	s, err = pipeline.Open(pipeline.Config{
-		CacheDir: g.cacheDir, InsecureRegistries: g.insecure, CACert: g.caCert, RepositoryAuth: g.repoAuth, Version: Version, Now: g.env.Now,
-		Offline: g.offline, BuilderID: g.builderID,
-		Concurrency: g.jobs, Stall: g.stall,
+		CacheDir: g.cacheDir, CacheSize: g.cacheBytes, Registries: g.registries(), RepositoryAuth: g.repoAuth,
+		Version: Version, Now: g.env.Now, Offline: g.offline, BuilderID: g.builderID,
 		Progress: drawing, Logger: g.logger(messages),
 	})
 	if err != nil {
@@ -30,6 +31,31 @@ func (g *globalOptions) open() (s *pipeline.Session, closeAll func() error, err 
 		drawing.Close()
 		return s.Close()
 	}, nil
+}
+
+// registries are the settings for registries, from flags and the config file.
+func (g *globalOptions) registries() image.Options {
+	o := image.Options{
+		InsecureRegistries: g.insecure, CACert: g.caCert, CertDirs: g.certDirs, Jobs: g.jobs, Stall: g.stall,
+		Hosts: make(map[string]image.HostOptions),
+	}
+	if len(o.CertDirs) == 0 {
+		o.CertDirs = image.DefaultCertDirs(xdg.Home)
+	}
+	for host, r := range g.config.Registries {
+		chunk, _ := r.ChunkBytes() // checked when the file was read
+		o.Hosts[host] = image.HostOptions{
+			CACert: r.CACert, ClientCert: r.ClientCert, ClientKey: r.ClientKey, Concurrency: r.Concurrency, ChunkSize: chunk,
+		}
+		mirrors := image.Mirrors{Prefix: host}
+		for _, m := range r.Mirrors {
+			mirrors.Mirrors = append(mirrors.Mirrors, image.Mirror{Location: m.Location, Pull: image.MirrorPull(m.PullFromMirror)})
+		}
+		if len(mirrors.Mirrors) > 0 {
+			o.Mirrors = append(o.Mirrors, mirrors)
+		}
+	}
+	return o
 }
 
 // during runs f in a session that is closed when it returns. Temporary files that stay behind are worth a warning: what f

@@ -22,6 +22,9 @@ type globalOptions struct {
 	cacheDir   string
 	insecure   []string
 	caCert     string
+	certDirs   []string
+	cacheSize  string
+	cacheBytes int64
 	jobs       int
 	stall      time.Duration
 	repoAuth   string
@@ -44,6 +47,9 @@ func (g *globalOptions) register(root *cobra.Command) {
 	f.StringVar(&g.cacheDir, "cache-dir", "", "where indexes, layers and packages are kept (default $XDG_CACHE_HOME/nanopatch)")
 	f.StringSliceVar(&g.insecure, "insecure-registry", nil, "registry host[:port] that may be spoken to without TLS (repeatable)")
 	f.StringVar(&g.caCert, "ca-cert", "", "PEM file of further certificate authorities to trust")
+	f.StringArrayVar(&g.certDirs, "certs-dir", nil,
+		"directory with registries' certificates, as HOST[:PORT]/{*.crt,*.cert,*.key} (repeatable; default podman's and docker's)")
+	f.StringVar(&g.cacheSize, "cache-size", "10GiB", "what the cache may hold before it forgets what was used longest ago; 0 is no limit")
 	f.StringVar(&g.repoAuth, "repo-auth", "", "file of logins for package repositories, in the format of apt's auth.conf")
 	f.IntVar(&g.jobs, "concurrency", 4, "how many blobs move between registries and this machine at once")
 	f.DurationVar(&g.stall, "registry-timeout", time.Minute, "how long a registry may send or take nothing in the middle of a transfer")
@@ -81,7 +87,13 @@ func (g *globalOptions) configure(cmd *cobra.Command) error {
 		return usagef("%w", err)
 	}
 	g.config, g.outputs.configured = c, c.Output
-	return fromConfig(cmd.Flags(), c)
+	if err := fromConfig(cmd.Flags(), c); err != nil {
+		return err
+	}
+	if g.cacheBytes, err = config.ParseSize(g.cacheSize); err != nil {
+		return usagef("--cache-size: %w", err)
+	}
+	return nil
 }
 
 // fromEnvironment sets flags from NANOPATCH_<FLAG>: NANOPATCH_MIN_AGE for --min-age.
@@ -122,7 +134,7 @@ func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 	values := map[string][]string{
 		"level": one(c.Level), "level-by": one(c.LevelBy), "only": c.Only, "min-age": one(c.MinAge),
 		"repo-override": c.Repositories, "keyring": c.Keyrings, "advisories": c.Advisories,
-		"repo-auth": one(c.RepositoryAuth),
+		"repo-auth": one(c.RepositoryAuth), "cache-size": one(c.CacheSize),
 	}
 	if flags.Lookup("signature-format") != nil {
 		values["key"] = one(c.Sign.Key) // elsewhere, as in verify, --key is a public key
@@ -133,6 +145,11 @@ func fromConfig(flags *pflag.FlagSet, c *config.Config) error {
 	for host, r := range c.Registries {
 		if r.Insecure {
 			values["insecure-registry"] = append(values["insecure-registry"], host)
+		}
+		for _, m := range r.Mirrors {
+			if host, _, _ := strings.Cut(m.Location, "/"); m.Insecure {
+				values["insecure-registry"] = append(values["insecure-registry"], host)
+			}
 		}
 	}
 	before := decided(flags)

@@ -47,6 +47,9 @@ func (c *Config) check() *badValue {
 	v.word("level", c.Level, levels)
 	v.word("levelBy", c.LevelBy, levelsBy)
 	v.age("minAge", c.MinAge)
+	_, err := ParseSize(c.CacheSize)
+	v.add("cacheSize", err)
+	v.registries(c.Registries)
 	for i, glob := range c.Only {
 		v.glob(fmt.Sprintf("only[%d]", i), glob)
 	}

@@ -47,7 +47,9 @@ type Config struct {
 	Advisories []string `yaml:"advisories,omitempty" json:"advisories,omitempty"`
 	// RepositoryAuth is a file of logins for package repositories, in the format of apt's auth.conf.
 	RepositoryAuth string `yaml:"repositoryAuth,omitempty" json:"repositoryAuth,omitempty"`
-	// Registries holds settings for registries, by host.
+	// CacheSize is what the cache may hold before it forgets what was used longest ago: "10GiB". "0" is no limit.
+	CacheSize string `yaml:"cacheSize,omitempty" json:"cacheSize,omitempty"`
+	// Registries holds settings for registries, by host[:port]; mirrors also by a part of a registry, host[:port]/path.
 	Registries map[string]Registry `yaml:"registries,omitempty" json:"registries,omitempty"`
 	// Sign says how results are signed.
 	Sign Sign `yaml:"sign,omitempty" json:"sign,omitempty"`
@@ -67,12 +69,6 @@ type Rule struct {
 	Match  string `yaml:"match" json:"match"`
 	Level  string `yaml:"level,omitempty" json:"level,omitempty" jsonschema:"enum=revision,enum=patch,enum=minor,enum=major"`
 	MinAge string `yaml:"minAge,omitempty" json:"minAge,omitempty"`
-}
-
-// Registry holds the settings of one registry host.
-type Registry struct {
-	// Insecure allows plain HTTP and unverified TLS.
-	Insecure bool `yaml:"insecure,omitempty" json:"insecure,omitempty"`
 }
 
 // Sign names the key that results are signed with.

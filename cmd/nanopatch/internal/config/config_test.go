@@ -54,6 +54,14 @@ func TestParseRejects(t *testing.T) {
 		"minAge: xd\n":                                       "[1:9] minAge:",
 		"output: [table, yaml=x]\n":                          "[1:17] output[1]:",
 		"registries:\n  example.org:\n    insecure: maybe\n": "[3:",
+
+		"cacheSize: lots\n": `[1:12] cacheSize: "lots" is not a size`,
+		"registries:\n  example.org:\n    chunkSize: -1\n":                       "[3:16] registries.'example.org'.chunkSize:",
+		"registries:\n  localhost:\n    concurrency: -1\n":                       "[3:18] registries.localhost.concurrency: is negative",
+		"registries:\n  a.b:\n    clientCert: c.pem\n":                           "[3:15] registries.'a.b': clientCert and clientKey go together",
+		"registries:\n  a.b/c:\n    insecure: true\n":                            "[3:13] registries.'a.b/c': only mirrors",
+		"registries:\n  a.b:\n    mirrors: [{insecure: true}]\n":                 "registries.'a.b'.mirrors[0].location: is missing",
+		"registries:\n  a.b:\n    mirrors: [{location: c, pullFromMirror: x}]\n": "[3:45] registries.'a.b'.mirrors[0].pullFromMirror:",
 	} {
 		if _, err := Parse([]byte(file)); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %v, want %s…", file, err, want)

@@ -136,7 +136,7 @@ func (s *Session) publishTo(ctx context.Context, ref image.Ref, repo *place, p *
 // written opens what was pushed, as a stranger would, and lists what there is to sign: every image that a reader of it
 // may run, whether this run made it or not, and the index over them.
 func (s *Session) written(ctx context.Context, ref image.Ref, p *publication) ([]subject, error) {
-	src, err := s.images.Open(ctx, ref)
+	src, err := s.images.OpenWritten(ctx, ref)
 	switch {
 	case errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrInvalid):
 		return nil, fmt.Errorf("%w: reading back what was written: %w", ErrNotVerified, err)

@@ -10,23 +10,24 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cache"
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/image"
+	"github.com/nanopatch/nanopatch/rebuild/image/keychain"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/sbom/generate"
 )
 
-// Config is what all stages share. Every field but InsecureRegistries, CACert, RepositoryAuth and Logger must be set.
+// Config is what all stages share. Every field but CacheSize, Registries, RepositoryAuth and Logger must be set.
 type Config struct {
-	CacheDir           string
-	InsecureRegistries []string
-	// CACert is a PEM file of further certificate authorities.
-	CACert string
-	// Concurrency is how many blobs move at once, and Stall how long a registry may let nothing through; 0 is the usual.
-	Concurrency int
-	Stall       time.Duration
+	CacheDir string
+	// CacheSize is what the cache may hold when a run is over, in bytes; 0 is no limit.
+	CacheSize int64
+	// Registries are the settings for registries. Keychain, UserAgent and Logger are filled in; CACert is for package
+	// repositories, too.
+	Registries image.Options
 	// RepositoryAuth is a file of logins for package repositories (pkgrepo.ParseLogins).
 	RepositoryAuth string
 	Version        string
@@ -42,6 +43,7 @@ type Config struct {
 // Session is one run of the program.
 type Session struct {
 	cfg       Config
+	cache     *cache.Run
 	images    *image.Client
 	packages  *pkgrepo.Client
 	layers    *layer.Store
@@ -62,26 +64,37 @@ func Open(cfg Config) (*Session, error) {
 	}
 	s := &Session{cfg: cfg, seconds: make(map[string]float64)}
 	var err error
-	agent := "nanopatch/" + cfg.Version
-	options := image.Options{
-		InsecureRegistries: cfg.InsecureRegistries, CACert: cfg.CACert, UserAgent: agent, Logger: cfg.Logger,
-		Jobs: cfg.Concurrency, Stall: cfg.Stall,
+	if s.cache, err = cache.Enter(cfg.CacheDir, cfg.Now); err != nil {
+		return nil, err
 	}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.cache.Close())
+	}
+	return s, nil
+}
+
+// open sets up what a run is made with.
+func (s *Session) open() error {
+	cfg := s.cfg
+	agent := "nanopatch/" + cfg.Version
+	options := cfg.Registries
+	options.UserAgent, options.Logger = agent, cfg.Logger
+	options.Keychain = keychain.New(keychain.Options{Logger: cfg.Logger})
 	if cfg.Offline {
 		options.Transport, options.CACert = nowhere{}, ""
 	}
-	s.images, err = image.New(options)
-	if err != nil {
-		return nil, err
+	var err error
+	if s.images, err = image.New(options); err != nil {
+		return err
 	}
-	tlsConfig, err := image.Authorities(cfg.CACert)
+	tlsConfig, err := image.Authorities(cfg.Registries.CACert)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var logins pkgrepo.Logins
 	if cfg.RepositoryAuth != "" {
 		if logins, err = pkgrepo.LoadLogins(cfg.RepositoryAuth); err != nil {
-			return nil, fmt.Errorf("%w: %w", rebuild.ErrOptions, err)
+			return fmt.Errorf("%w: %w", rebuild.ErrOptions, err)
 		}
 	}
 	var network http.RoundTripper = pkgrepo.NewTransport(tlsConfig)
@@ -89,28 +102,38 @@ func Open(cfg Config) (*Session, error) {
 		network = nowhere{}
 	}
 	s.packages, err = pkgrepo.New(pkgrepo.Options{
-		Dir: filepath.Join(cfg.CacheDir, "packages"), Now: cfg.Now, Transport: network,
+		Dir: filepath.Join(cfg.CacheDir, packagesDir), Used: s.cache.Used, Now: cfg.Now, Transport: network,
 		UserAgent: agent, Logger: cfg.Logger, Logins: logins,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.layers, err = layer.OpenStore(filepath.Join(cfg.CacheDir, "layers"), layer.StoreOptions{
-		Keep: wants, KeepID: keepID(), KeepBlobs: true, Logger: cfg.Logger,
+	s.layers, err = layer.OpenStore(filepath.Join(cfg.CacheDir, layersDir), layer.StoreOptions{
+		Keep: wants, KeepID: keepID(), KeepBlobs: true, Used: s.cache.Used, Logger: cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	documents := filepath.Join(cfg.CacheDir, "sboms")
+	documents := filepath.Join(cfg.CacheDir, sbomsDir)
 	if err := errors.Join(os.MkdirAll(documents, 0o700), layer.CheckPrivate(documents)); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the cache of SBOMs: %w", err), s.layers.Close())
+		return errors.Join(fmt.Errorf("opening the cache of SBOMs: %w", err), s.layers.Close())
 	}
-	s.documents = generate.New(generate.Options{ToolVersion: cfg.Version, CacheDir: documents, Logger: cfg.Logger})
-	return s, nil
+	s.documents = generate.New(generate.Options{ToolVersion: cfg.Version, CacheDir: documents, Used: s.cache.Used, Logger: cfg.Logger})
+	return nil
 }
 
-// Close removes the run's temporary files.
-func (s *Session) Close() error { return errors.Join(s.layers.Close(), s.images.Close()) }
+// Close removes the run's temporary files, and what the cache holds above its limit.
+func (s *Session) Close() error {
+	err := errors.Join(s.layers.Close(), s.images.Close(), s.cache.Close())
+	if s.cfg.CacheSize <= 0 {
+		return err
+	}
+	report, cleaning := CleanCache(s.cfg.CacheDir, s.cfg.CacheSize)
+	if cleaning == nil && report.Removed.Files > 0 {
+		s.cfg.Logger.Debug("cleaned the cache", "removed", report.Removed.Files, "bytes", report.Removed.Bytes)
+	}
+	return errors.Join(err, cleaning)
+}
 
 // wants tells which files' content the index of a layer keeps: the package database's, and what the SBOM's catalogers
 // may read.
