@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -105,6 +107,37 @@ func (v *View) ReadFile(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
 	return b, nil
+}
+
+// ReadOptional reads a file that need not be there, links followed: nil without an error if it is not, or is a directory. A file
+// of more than limit bytes is an error.
+func (v *View) ReadOptional(name string, limit int64) ([]byte, error) {
+	f, err := v.Open(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrLoop) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return nil, nil
+	}
+	if err == nil && info.Size() > limit {
+		err = fmt.Errorf("file of %d bytes is larger than the %d that are read", info.Size(), limit)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	return data, nil
 }
 
 func entries(nodes []Node) []fs.DirEntry {

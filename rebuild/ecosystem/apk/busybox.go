@@ -38,7 +38,7 @@ func (u *upgrade) applets() (after, before []string, ok bool) {
 	if r == nil {
 		return nil, nil, false
 	}
-	data, err := readOptional(u.db.view, busyboxPathsFile)
+	data, err := u.db.view.ReadOptional(busyboxPathsFile, maxDatabase)
 	f := r.file(busyboxPathsFile)
 	if err != nil || data == nil || f == nil {
 		return nil, nil, false

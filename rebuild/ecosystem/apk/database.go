@@ -1,10 +1,7 @@
 package apk
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
@@ -28,7 +25,7 @@ type database struct {
 func open(v *rootfs.View) (*database, error) {
 	db := &database{view: v, byName: make(map[string]*record)}
 	for _, dir := range []string{usrLibDir, libDir} {
-		data, err := readOptional(v, dir+"/"+installedFile)
+		data, err := v.ReadOptional(dir+"/"+installedFile, maxDatabase)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +47,7 @@ func open(v *rootfs.View) (*database, error) {
 		}
 		db.byName[r.Name] = r
 	}
-	world, err := readOptional(v, worldPath)
+	world, err := v.ReadOptional(worldPath, maxDatabase)
 	if err != nil {
 		return nil, err
 	}
@@ -110,34 +107,4 @@ func (db *database) Files(key ecosystem.Key) []string {
 		}
 	}
 	return all
-}
-
-// readOptional reads a file of the tree, following links; nil without an error if there is none.
-func readOptional(v *rootfs.View, p string) ([]byte, error) {
-	f, err := v.Open(p)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, rootfs.ErrLoop) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		return nil, nil
-	}
-	if err == nil && info.Size() > maxDatabase {
-		err = fmt.Errorf("file of %d bytes is larger than the %d that are read", info.Size(), maxDatabase)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxDatabase))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	if data == nil {
-		data = []byte{}
-	}
-	return data, nil
 }

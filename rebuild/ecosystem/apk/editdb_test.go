@@ -61,7 +61,7 @@ func unzipped(t *testing.T, name string, data []byte) []byte {
 func edited(t *testing.T, m image, p string, steps []ecosystem.Step) (old, now []byte) {
 	t.Helper()
 	v := m.view()
-	old, err := readOptional(v, p)
+	old, err := v.ReadOptional(p, maxDatabase)
 	if err != nil || old == nil {
 		t.Fatal(p, err)
 	}
@@ -115,7 +115,7 @@ func TestEditDatabaseOfAnotherVersion(t *testing.T) {
 // The scripts archive of real systems is what we would write of its entries.
 func TestScriptArchive(t *testing.T) {
 	for _, release := range []string{"3.10.3", "3.19.4", "3.20.3"} {
-		data, err := readOptional(viewOf(t, minirootfs(t, release)), libDir+"/"+scriptsFile)
+		data, err := viewOf(t, minirootfs(t, release)).ReadOptional(libDir+"/"+scriptsFile, maxDatabase)
 		if err != nil {
 			t.Fatal(err)
 		}

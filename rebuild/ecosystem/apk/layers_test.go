@@ -21,7 +21,7 @@ func thinLayer(t *testing.T, full *layer.Index, names []string, more ...tar.Head
 		if !ok {
 			t.Fatal(n)
 		}
-		data, err := readOptional(viewOf(t, full), n)
+		data, err := viewOf(t, full).ReadOptional(n, maxDatabase)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func checkLayers(t *testing.T, edits *plan.Edits) {
 		}
 	}
 	content := func(layers int, p string) string {
-		data, err := readOptional(edits.New.View(layers), p)
+		data, err := edits.New.View(layers).ReadOptional(p, maxDatabase)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
@@ -93,7 +93,7 @@ func (m *machine) write(p, content string) {
 func (m *machine) index() *layer.Index {
 	m.t.Helper()
 	var b bytes.Buffer
-	if err := tarDirectory(&b, m.dir); err != nil {
+	if err := ecosystemtest.WriteTar(&b, m.dir, noState); err != nil {
 		m.t.Fatal(err)
 	}
 	return scan(m.t, &b)
@@ -101,59 +101,13 @@ func (m *machine) index() *layer.Index {
 
 func (m *machine) view() *rootfs.View { return viewOf(m.t, m.index()) }
 
-func tarDirectory(w io.Writer, root string) error {
-	tw := tar.NewWriter(w)
-	inodes := make(map[uint64]string)
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		name, _ := filepath.Rel(root, p)
-		if err != nil || p == root {
-			return err
-		}
-		switch name {
-		case worldPath, libDir + "/lock", "var/cache/apk", "tmp":
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		target := ""
-		if info.Mode()&fs.ModeSymlink != 0 {
-			if target, err = os.Readlink(p); err != nil {
-				return err
-			}
-		}
-		h, err := tar.FileInfoHeader(info, target)
-		if err != nil {
-			return err
-		}
-		h.Name, h.Uname, h.Gname = name, "", ""
-		addXattr(h, p)
-		stat := info.Sys().(*syscall.Stat_t)
-		if first, seen := inodes[stat.Ino]; seen && info.Mode().IsRegular() {
-			h.Typeflag, h.Linkname, h.Size = tar.TypeLink, first, 0
-		}
-		inodes[stat.Ino] = h.Name
-		if err := tw.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err == nil {
-			_, err = tw.Write(data)
-		}
-		return err
-	})
-	if err != nil {
-		return err
+// noState tells of what apk was told on the command line, and of what it keeps for itself.
+func noState(name string) bool {
+	switch name {
+	case worldPath, libDir + "/lock", "var/cache/apk", "tmp":
+		return true
 	}
-	return tw.Close()
-}
-
-func addXattr(h *tar.Header, p string) {
-	buf := make([]byte, 256)
-	if n, err := syscall.Getxattr(p, "user.test", buf); err == nil {
-		h.PAXRecords = map[string]string{overlay.XattrPrefix + "user.test": string(buf[:n])}
-	}
+	return false
 }
 
 // generated marks what an upgrade generates, whose time cannot be compared.
@@ -168,7 +122,7 @@ func (m *machine) check(files ...string) *ecosystem.Effect {
 	if err != nil || len(holds) > 0 {
 		m.t.Fatal(err, holds)
 	}
-	ours := viewOf(m.t, apply(m.t, before, effect))
+	ours := viewOf(m.t, ecosystemtest.Apply(m.t, before, effect))
 	m.add(files...)
 	theirs := m.view()
 	compareDatabases(m.t, theirs, ours)
@@ -197,7 +151,7 @@ func hide(t *testing.T, v *rootfs.View) *rootfs.View {
 		var content []byte
 		if n.Type == tar.TypeReg {
 			var err error
-			if content, err = readOptional(v, n.Path); err != nil {
+			if content, err = v.ReadOptional(n.Path, maxDatabase); err != nil {
 				return err
 			}
 			h.Size = int64(len(content))
@@ -233,7 +187,7 @@ func compareDatabases(t *testing.T, want, got *rootfs.View) {
 
 func pieces(t *testing.T, v *rootfs.View, name string) []string {
 	t.Helper()
-	data, err := readOptional(v, libDir+"/"+name)
+	data, err := v.ReadOptional(libDir+"/"+name, maxDatabase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +299,7 @@ func TestResultIsSound(t *testing.T) {
 	if err != nil || len(holds) > 0 {
 		t.Fatal(err, holds)
 	}
-	result := m.place(viewOf(t, apply(t, before, effect)))
+	result := m.place(viewOf(t, ecosystemtest.Apply(t, before, effect)))
 	result.write(worldPath, "libxml2\nbusybox\nalpine-baselayout\n")
 	if out := result.apk("info", "-v", "-e", "libxml2"); strings.TrimSpace(lastLine(out)) != "libxml2-2.11.8-r0" {
 		t.Errorf("info: %s", out)

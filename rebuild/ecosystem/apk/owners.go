@@ -18,11 +18,11 @@ import (
 type owners struct{ users, groups map[string]int }
 
 func readOwners(v *rootfs.View) (owners, error) {
-	users, err := readOptional(v, passwdPath)
+	users, err := v.ReadOptional(passwdPath, maxDatabase)
 	if err != nil {
 		return owners{}, err
 	}
-	groups, err := readOptional(v, groupPath)
+	groups, err := v.ReadOptional(groupPath, maxDatabase)
 	return owners{users: parseIDs(users), groups: parseIDs(groups)}, err
 }
 

@@ -16,7 +16,7 @@ func (db *database) protection() (protection, error) {
 		if n.IsDir() || !strings.HasSuffix(n.Path, ".list") {
 			continue
 		}
-		data, err := readOptional(db.view, n.Path)
+		data, err := db.view.ReadOptional(n.Path, maxDatabase)
 		if err != nil {
 			return nil, err
 		}

@@ -90,7 +90,7 @@ func (u *upgrade) triggers(ctx context.Context) error {
 
 // watching lists the triggers: of packages that stay as the database has them, of upgraded ones as they bring them.
 func (u *upgrade) watching() ([]trigger, error) {
-	data, err := readOptional(u.db.view, u.db.path(triggersFile))
+	data, err := u.db.view.ReadOptional(u.db.path(triggersFile), maxDatabase)
 	if err != nil {
 		return nil, err
 	}

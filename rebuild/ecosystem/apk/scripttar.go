@@ -170,12 +170,12 @@ func gunzip(data []byte) ([]byte, error) {
 
 // scripts reads the scripts of installed packages by the names that the archive has for them.
 func (db *database) scripts() (map[string][]byte, error) {
-	data, err := readOptional(db.view, db.path(scriptsFile))
+	data, err := db.view.ReadOptional(db.path(scriptsFile), maxDatabase)
 	if err != nil {
 		return nil, err
 	}
 	if data == nil {
-		compressed, err := readOptional(db.view, db.path(scriptsGzFile))
+		compressed, err := db.view.ReadOptional(db.path(scriptsGzFile), maxDatabase)
 		if err != nil {
 			return nil, err
 		}

@@ -81,19 +81,6 @@ func stepsFor(t testing.TB, v *rootfs.View, files ...string) []ecosystem.Step {
 	return steps
 }
 
-func apply(t testing.TB, x *layer.Index, effect *ecosystem.Effect) *layer.Index {
-	t.Helper()
-	edits := make(layer.Edits)
-	for _, c := range effect.Changes {
-		edits[c.Path] = c.Entry
-	}
-	edited, err := x.Apply(edits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return edited
-}
-
 // describe gives a line for each path of a tree, to compare by. Times of directories and of generated files are left out.
 func describe(t testing.TB, v *rootfs.View) map[string]string {
 	t.Helper()

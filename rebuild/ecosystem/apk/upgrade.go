@@ -165,7 +165,7 @@ func (u *upgrade) writeDatabase() error {
 		if !u.tree.Exists(p) && name != installedFile && !u.creates(name) {
 			continue
 		}
-		old, err := readOptional(u.db.view, p)
+		old, err := u.db.view.ReadOptional(p, maxDatabase)
 		if err != nil {
 			return err
 		}

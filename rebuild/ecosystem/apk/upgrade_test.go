@@ -205,7 +205,7 @@ func busybox(version string, applets ...string) spec {
 
 // The links that busybox makes for itself: of another package's upgrade only those come back whose place it clears.
 func TestApplets(t *testing.T) {
-	data, err := readOptional(viewOf(t, minirootfs(t, "3.19.4")), libDir+"/"+scriptsFile)
+	data, err := viewOf(t, minirootfs(t, "3.19.4")).ReadOptional(libDir+"/"+scriptsFile, maxDatabase)
 	if err != nil {
 		t.Fatal(err)
 	}

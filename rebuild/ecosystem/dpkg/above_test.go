@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -33,7 +34,7 @@ func TestUpgradeAbove(t *testing.T) {
 			top.write("etc/own", "mine")
 			top.write("usr/local/share/ca-certificates/local.crt", "local\n")
 			top.write("usr/lib/__pycache__/m.cpython-311.pyc", "bytecode of 1")
-			below := apply(t, m.layer(), effect)
+			below := ecosystemtest.Apply(t, m.layer(), effect)
 			v := viewOf(t, below, withContent(t, top))
 			above, holds, err := Ecosystem{}.UpgradeAbove(t.Context(), v, []ecosystem.Step{step}, effect.Changes, ecosystem.UpgradeOptions{Time: generatedTime})
 			if err != nil {

@@ -37,7 +37,7 @@ type sliceLine struct {
 // addSliced adds the packages that a chiselled image has slices of. Where the status file has them too, as some builders write
 // it for scanners, its word counts for the version; it is no more than a slice all the same.
 func (db *database) addSliced() error {
-	data, err := readOptional(db.view, manifestPath)
+	data, err := db.view.ReadOptional(manifestPath, maxDatabase)
 	if err != nil || data == nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package dpkg
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -37,7 +36,7 @@ type database struct {
 func open(v *rootfs.View) (*database, error) {
 	db := &database{view: v, byKey: make(map[ecosystem.Key]*record)}
 	var err error
-	if db.status, err = readOptional(v, statusPath); err != nil {
+	if db.status, err = v.ReadOptional(statusPath, maxDatabase); err != nil {
 		return nil, err
 	}
 	dropIns, err := v.ReadDir(dropInDir)
@@ -61,7 +60,7 @@ func open(v *rootfs.View) (*database, error) {
 	if db.status == nil && len(dropIns) == 0 && len(db.records) == 0 {
 		return nil, ecosystem.ErrNoDatabase
 	}
-	format, err := readOptional(v, infoFormatPath)
+	format, err := v.ReadOptional(infoFormatPath, maxDatabase)
 	db.multiarch = strings.TrimSpace(string(format)) == "1"
 	return db, err
 }
@@ -72,7 +71,7 @@ func (db *database) dropIn(p string) error {
 	if path.Ext(p) == "."+infoMD5Sums {
 		return nil
 	}
-	data, err := readOptional(db.view, p)
+	data, err := db.view.ReadOptional(p, maxDatabase)
 	if err != nil || data == nil {
 		return err
 	}
@@ -137,7 +136,7 @@ func (db *database) infoPath(r *record, kind string) string {
 
 // info reads a control file of an installed package, nil if it has none.
 func (db *database) info(r *record, kind string) ([]byte, error) {
-	return readOptional(db.view, db.infoPath(r, kind))
+	return db.view.ReadOptional(db.infoPath(r, kind), maxDatabase)
 }
 
 // list gives the paths that a package ships, in the order of its archive. A package without a list ships nothing, as
@@ -201,7 +200,7 @@ func (db *database) filters() (filters, error) {
 	}
 	var all filters
 	for _, p := range append(names, configPath, homeConfigPath) {
-		data, err := readOptional(db.view, p)
+		data, err := db.view.ReadOptional(p, maxDatabase)
 		if err != nil {
 			return nil, err
 		}
@@ -226,36 +225,6 @@ func readOwners(t *overlay.Tree) (owners, error) {
 	}
 	groups, err := readFile(t, groupPath)
 	return owners{users: accounts.ParseIDs(users), groups: accounts.ParseIDs(groups)}, err
-}
-
-// readOptional reads a file of the tree, following links; nil without an error if there is none.
-func readOptional(v *rootfs.View, p string) ([]byte, error) {
-	f, err := v.Open(p)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, rootfs.ErrLoop) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		return nil, nil
-	}
-	if err == nil && info.Size() > maxDatabase {
-		err = fmt.Errorf("file of %d bytes is larger than the %d that are read", info.Size(), maxDatabase)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxDatabase))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", p, err)
-	}
-	if data == nil {
-		data = []byte{}
-	}
-	return data, nil
 }
 
 // readFile reads a small file of a tree with changes, links followed; nil without an error if there is none.

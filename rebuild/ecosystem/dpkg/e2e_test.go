@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -51,7 +52,7 @@ func TestRealUpdates(t *testing.T) {
 		args = append(args, strings.TrimPrefix(files[s.Installed.Key], root))
 	}
 	chroot(t, args...)
-	compareBut(t, unlike, viewOf(t, indexOf(t, root)), viewOf(t, apply(t, before, effect)))
+	compareBut(t, unlike, viewOf(t, indexOf(t, root)), viewOf(t, ecosystemtest.Apply(t, before, effect)))
 }
 
 // realMachine installs packages from a release's main pocket and downloads their updates.
@@ -107,7 +108,7 @@ func indexOf(t *testing.T, root string) *layer.Index {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := tarDirectory(f, root); err != nil {
+	if err := ecosystemtest.WriteTar(f, root, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Seek(0, 0); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 )
 
 // TestEditDatabase upgrades a package at home in layer 0 and brings the copies of the databases that layer 1 has, with
@@ -41,7 +42,7 @@ func TestEditDatabase(t *testing.T) {
 	if err != nil || len(holds) > 0 {
 		t.Fatal(err, holds)
 	}
-	edited := apply(t, baseLayer, effect)
+	edited := ecosystemtest.Apply(t, baseLayer, effect)
 	v := viewOf(t, edited, upper.layer())
 
 	home, err := viewOf(t, edited).ReadFile(statusPath)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
@@ -92,7 +93,7 @@ func TestLibrariesEqualLdconfig(t *testing.T) {
 				fromCache := m.upgradeUnread(deb)
 				m.dpkg("-i", deb)
 				m.ldconfig(format)
-				compare(t, m.view(), viewOf(t, apply(t, before, effect)))
+				compare(t, m.view(), viewOf(t, ecosystemtest.Apply(t, before, effect)))
 				if got, want := changes(fromCache), changes(effect); got != want {
 					t.Errorf("without the content of what is installed:\n%s\nwith it:\n%s", got, want)
 				}

@@ -6,18 +6,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
@@ -136,56 +135,10 @@ func (m *machine) index() *layer.Index {
 func (m *machine) archive() io.Reader {
 	m.t.Helper()
 	var b bytes.Buffer
-	if err := tarDirectory(&b, m.dir); err != nil {
+	if err := ecosystemtest.WriteTar(&b, m.dir, nil); err != nil {
 		m.t.Fatal(err)
 	}
 	return &b
-}
-
-func tarDirectory(w io.Writer, root string) error {
-	tw := tar.NewWriter(w)
-	inodes := make(map[uint64]string)
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || p == root {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		target := ""
-		if info.Mode()&fs.ModeSymlink != 0 {
-			if target, err = os.Readlink(p); err != nil {
-				return err
-			}
-		}
-		h, err := tar.FileInfoHeader(info, target)
-		if err != nil {
-			return err
-		}
-		h.Name, err = filepath.Rel(root, p)
-		if err != nil {
-			return err
-		}
-		h.Uname, h.Gname = "", ""
-		stat := info.Sys().(*syscall.Stat_t)
-		if first, seen := inodes[stat.Ino]; seen && info.Mode().IsRegular() {
-			h.Typeflag, h.Linkname, h.Size = tar.TypeLink, first, 0
-		}
-		inodes[stat.Ino] = h.Name
-		if err := tw.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err == nil {
-			_, err = tw.Write(data)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return tw.Close()
 }
 
 // view is the tree as Upgrade sees it.
@@ -266,20 +219,6 @@ func (m *machine) mustUpgrade(debs ...string) *ecosystem.Effect {
 		m.t.FailNow()
 	}
 	return effect
-}
-
-// apply gives the layer with the effect's changes, by the layer package's own rules.
-func apply(t testing.TB, x *layer.Index, effect *ecosystem.Effect) *layer.Index {
-	t.Helper()
-	edits := make(layer.Edits)
-	for _, c := range effect.Changes {
-		edits[c.Path] = c.Entry
-	}
-	edited, err := x.Apply(edits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return edited
 }
 
 // line is what a package manager decides about one path, and the time of what has one.
@@ -386,7 +325,7 @@ func (m *machine) checkAgainstDpkg(debs ...string) *ecosystem.Effect {
 	before := m.index()
 	effect := m.mustUpgrade(debs...)
 	m.dpkg(append([]string{"-i"}, debs...)...)
-	compare(m.t, m.view(), viewOf(m.t, apply(m.t, before, effect)))
+	compare(m.t, m.view(), viewOf(m.t, ecosystemtest.Apply(m.t, before, effect)))
 	return effect
 }
 

@@ -14,7 +14,7 @@ func (Ecosystem) Shipped(v *rootfs.View, p ecosystem.Payload) ([]ecosystem.Shipp
 	if !ok {
 		return nil, fmt.Errorf("%T is no package of dpkg", p)
 	}
-	data, err := readOptional(v, diversionsPath)
+	data, err := v.ReadOptional(diversionsPath, maxDatabase)
 	if err != nil {
 		return nil, err
 	}

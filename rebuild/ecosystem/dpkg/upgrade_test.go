@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
+	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -33,7 +34,7 @@ func (m *image) upgrade(opts ecosystem.UpgradeOptions, specs ...spec) (*ecosyste
 // after is the tree with an effect in it.
 func (m *image) after(effect *ecosystem.Effect) *rootfs.View {
 	m.t.Helper()
-	return viewOf(m.t, apply(m.t, m.layer(), effect))
+	return viewOf(m.t, ecosystemtest.Apply(m.t, m.layer(), effect))
 }
 
 // changes lists an effect's paths outside the database: "+" for what is put, "-" for what is removed.
