@@ -37,8 +37,8 @@ func relicensed(from, to sbom.Package) *Licenses {
 }
 
 // licenseKeys bring what document formats write of the same licenses to one form: sorted, each once. SPDX joins several to one
-// expression, and its writers put LicenseRef- before names that it does not know and dashes for what it does not allow in
-// one (SPDX 2.3, annex D).
+// expression, and its writers put LicenseRef- before names that it does not know, a dash for each character that it does not
+// allow in one (SPDX 2.3, annex D), and leave the algorithm out of a digest that stands for a text.
 func licenseKeys(licenses []string) []string {
 	var keys []string
 	for _, l := range licenses {
@@ -47,15 +47,28 @@ func licenseKeys(licenses []string) []string {
 			parts = strings.Split(l, " AND ")
 		}
 		for _, p := range parts {
-			p = strings.TrimPrefix(strings.Trim(p, "() "), "LicenseRef-")
+			p = strings.TrimPrefix(outerParentheses(p), "LicenseRef-")
+			p = strings.TrimPrefix(p, "sha256:")
 			if p == "" || p == "NOASSERTION" || p == "NONE" {
 				continue
 			}
-			keys = append(keys, strings.Join(strings.FieldsFunc(strings.ToLower(p), func(r rune) bool {
-				return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '+'
-			}), "-"))
+			keys = append(keys, strings.Map(func(r rune) rune {
+				if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' {
+					return '-'
+				}
+				return r
+			}, strings.ToLower(p)))
 		}
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// outerParentheses takes away those of an expression that the part of one begins or ends with, and leaves those in a name.
+func outerParentheses(part string) string {
+	part = strings.TrimLeft(part, "( ")
+	for strings.HasSuffix(strings.TrimRight(part, " "), ")") && strings.Count(part, ")") > strings.Count(part, "(") {
+		part = strings.TrimSuffix(strings.TrimRight(part, " "), ")")
+	}
+	return strings.TrimRight(part, " ")
 }

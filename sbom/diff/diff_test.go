@@ -179,6 +179,12 @@ var compareCases = []struct {
 		[]string{`~ npm b: 1.0.0>1.0.1 upgrade patch ["MIT"]>["BSL-1.1"]`, `l npm a: 1.0.0 ["MIT"]>["BSL-1.1"]`, "= 4"},
 	},
 	{
+		"licenses that SPDX has no id for, as its writers write them",
+		parse("npm a 1.0.0 license=GFDL-NIV-1.3~", "npm b 1.0.0 license=ISC+IBM license=BSD+(3+clause)", "npm c 1.0.0 license=sha256:ab12", "npm d 1.0.0 license=GPL-2.0-only"),
+		parse("npm a 1.0.0 license=LicenseRef-GFDL-NIV-1.3-", "npm b 1.0.0 license=LicenseRef-BSD--3-clause-+AND+LicenseRef-ISC-IBM", "npm c 1.0.0 license=LicenseRef-ab12", "npm d 1.0.0 license=LicenseRef-GPL-2.0-only-"),
+		[]string{`l npm d: 1.0.0 ["GPL-2.0-only"]>["LicenseRef-GPL-2.0-only-"]`, "= 4"},
+	},
+	{
 		"the old side does not know types and architectures",
 		parse("? a 1.0.0", "? b 1.0.0", "deb c 1.0.0"), parse("deb a:amd64 1.0.0", "deb b:amd64 1.0.1", "deb c:arm64 1.0.0"),
 		[]string{"~ deb b:amd64 1.0.0>1.0.1 upgrade patch", "= 2"},

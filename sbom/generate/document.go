@@ -32,6 +32,8 @@ type Document struct {
 	layerOf map[string]int
 	// tool is the version of nanopatch that made the document.
 	tool string
+	// tools are the makers that a document which was read names: "syft-v1.57.0".
+	tools []string
 }
 
 // newDocument lists the packages that were cataloged. home tells the layer that installed one.

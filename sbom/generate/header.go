@@ -2,6 +2,7 @@ package generate
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	syftsbom "github.com/anchore/syft/syft/sbom"
@@ -57,5 +58,38 @@ func (h *header) configuration() syftMarks {
 	lenient(h.Descriptor, &descriptor)
 	var out syftMarks
 	lenient(descriptor.Configuration, &out)
+	return out
+}
+
+// tools are the tools that the document names as its makers, as "name-version"; SPDX knows no other form (SPDX 2.3, 6.8).
+func (h *header) tools() []string {
+	type tool struct{ Name, Version string }
+	var out []string
+	add := func(all ...tool) {
+		for _, t := range all {
+			out = append(out, t.Name+"-"+t.Version)
+		}
+	}
+	switch h.format {
+	case SPDX:
+		var info struct{ Creators []string }
+		lenient(h.CreationInfo, &info)
+		for _, c := range info.Creators {
+			if name, ok := strings.CutPrefix(c, "Tool: "); ok {
+				out = append(out, name)
+			}
+		}
+	case CycloneDX:
+		var metadata struct{ Tools struct{ Components []tool } }
+		lenient(h.Metadata, &metadata)
+		add(metadata.Tools.Components...)
+	default:
+		var descriptor tool
+		lenient(h.Descriptor, &descriptor)
+		add(descriptor)
+		if name, version, ok := strings.Cut(h.configuration().Cataloger, " "); ok {
+			add(tool{name, version})
+		}
+	}
 	return out
 }

@@ -65,7 +65,7 @@ func Read(r io.Reader, name string) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	d := Document{Image: marks.image.Image, Layers: marks.image.Layers, Created: head.created(), sbom: decoded}
+	d := Document{Image: marks.image.Image, Layers: marks.image.Layers, Created: head.created(), sbom: decoded, tools: head.tools()}
 	if d.Image == (sbom.Image{}) {
 		d.Image = sourceImage(decoded.Source)
 	}

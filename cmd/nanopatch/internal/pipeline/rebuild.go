@@ -57,7 +57,7 @@ func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Re
 	g.SetLimit(parallelPlatforms)
 	for i, job := range planned.Jobs {
 		g.Go(func() (err error) {
-			platforms[i], err = s.rebuildOne(ctx, job, &r)
+			platforms[i], err = s.rebuildOne(ctx, planned, job, &r)
 			return err
 		})
 	}
@@ -85,7 +85,7 @@ func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Re
 }
 
 // rebuildOne rewrites one platform's image and holds what came out against its plan.
-func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) (*rebuilt, error) {
+func (s *Session) rebuildOne(ctx context.Context, planned *Planned, job *rebuild.Job, r *Request) (*rebuilt, error) {
 	done := s.stage("rewrite")
 	if job.Plan.Empty() {
 		applied, err := job.Apply(ctx)
@@ -102,13 +102,14 @@ func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) 
 	}
 	// The old image's document needs one processor for as long as the rewrite needs the other.
 	type made struct {
-		doc *generate.Document
-		err error
+		doc      *generate.Document
+		attached bool
+		err      error
 	}
 	old := make(chan made, 1)
 	go func() {
-		doc, err := s.document(ctx, job.Plan.Image.Ref, job.Image(), job.Tree)
-		old <- made{doc, err}
+		doc, attached, err := s.before(ctx, planned, job, r)
+		old <- made{doc, attached, err}
 	}()
 	applied, err := job.Apply(ctx)
 	before := <-old
@@ -127,7 +128,7 @@ func (s *Session) rebuildOne(ctx context.Context, job *rebuild.Job, r *Request) 
 	if out.document, err = s.document(ctx, r.name(out.digest), applied.Image, applied.Tree); err != nil {
 		return nil, err
 	}
-	if out.diff, err = gate(Compare(before.doc, out.document), job); err != nil {
+	if out.diff, err = s.difference(ctx, before.doc, out.document, before.attached, job); err != nil {
 		return nil, err
 	}
 	advisePlanned(out.diff, job.Plan)
