@@ -54,9 +54,13 @@ type PathLayer struct {
 
 // PackageExplanation is the history of one package that is installed, or was in a lower layer.
 type PackageExplanation struct {
-	Name    string `json:"name"`
-	Arch    string `json:"arch"`
-	Version string `json:"version"`
+	// Type and Paths are set for a package that no package database knows: the type of its package URL, and the files that it
+	// was found by.
+	Type    string   `json:"type,omitempty"`
+	Paths   []string `json:"paths,omitempty"`
+	Name    string   `json:"name"`
+	Arch    string   `json:"arch"`
+	Version string   `json:"version"`
 	// Home is the layer that installed this version.
 	Home      int    `json:"layer"`
 	CreatedBy string `json:"createdBy"`
@@ -81,10 +85,15 @@ type ShadowedVersion struct {
 	Version string `json:"version"`
 }
 
+// NewExplanation is the document that explains packages.
+func NewExplanation(packages []PackageExplanation) *Explanation {
+	return &Explanation{APIVersion: plan.APIVersion, Kind: "Explanation", Packages: packages}
+}
+
 // Explain finds out where a package or a path of an image comes from. What starts with a slash is a path; else a
 // package of that name, "name" or "name:arch", goes first.
 func Explain(stack *rootfs.Stack, layers []plan.Layer, what string) (*Explanation, error) {
-	x := &Explanation{APIVersion: plan.APIVersion, Kind: "Explanation"}
+	x := NewExplanation(nil)
 	var err error
 	if !strings.HasPrefix(what, "/") {
 		if x.Packages, err = explainPackage(stack, layers, what); err != nil || len(x.Packages) > 0 {

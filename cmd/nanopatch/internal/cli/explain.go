@@ -17,10 +17,12 @@ func newExplainCmd(g *globalOptions) *cobra.Command {
 		Use:   "explain IMAGE PACKAGE|PATH",
 		Short: "Show which layer a package or path comes from, and what shadows it",
 		Long: `Show which layer a package or path comes from, by which instruction, and what lower layers
-hold of it. What starts with a slash is a path.
+hold of it. What starts with a slash is a path. A package is one of the image's package manager,
+or a module of npm, Python, Go or Java that the image's SBOM knows: NAME, or TYPE/NAME as in package URLs.
 
 ` + ExitHelp,
 		Example: `  nanopatch explain registry.example/base:12 openssl
+  nanopatch explain oci:image:latest npm/lodash
   nanopatch explain oci:image:latest /etc/nginx/nginx.conf`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) error { return g.explain(cmd.Context(), a[0], a[1]) },
@@ -38,7 +40,7 @@ func (g *globalOptions) explain(ctx context.Context, source, what string) error 
 		if err != nil {
 			return err
 		}
-		x, err = s.Explain(ctx, img.Image, what)
+		x, err = s.Explain(ctx, source, img.Image, what)
 		return err
 	})
 	if err != nil {

@@ -60,11 +60,24 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 	if err != nil {
 		return nil, err
 	}
+	return s.documentOf(ctx, ref, img, stack, scope)
+}
+
+// documentOf catalogs an image over its layers, in either scope.
+func (s *Session) documentOf(
+	ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack, scope generate.Scope,
+) (*generate.Document, error) {
+	described, created, err := describe(ref, img)
+	if err != nil {
+		return nil, err
+	}
 	done := s.stage("sbom")
-	var doc *generate.Document
-	if scope == generate.AllLayers {
+	doc := s.documents.Cached(ctx, described, scope, created)
+	switch {
+	case doc != nil:
+	case scope == generate.AllLayers:
 		doc, err = s.documents.GenerateAllLayers(ctx, described, layers{tree{stack.Top()}, stack}, created)
-	} else {
+	default:
 		doc, err = s.documents.Generate(ctx, described, tree{stack.Top()}, created)
 	}
 	if err != nil {

@@ -189,17 +189,6 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 	return job, err
 }
 
-// Explain finds out where a package or path of an image comes from.
-func (s *Session) Explain(ctx context.Context, img v1.Image, what string) (*rebuild.Explanation, error) {
-	done := s.stage("index")
-	stack, layers, err := rebuild.Read(ctx, img, s.readOptions())
-	if err != nil {
-		return nil, err
-	}
-	done(count(stack.Len(), "layer"))
-	return rebuild.Explain(stack, layers, what)
-}
-
 func (s *Session) readOptions() rebuild.Options {
 	return rebuild.Options{Store: s.layers, Client: s.packages, Now: s.cfg.Now, Logger: s.cfg.Logger}
 }

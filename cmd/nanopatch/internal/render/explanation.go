@@ -22,7 +22,7 @@ func explanationSections(x *rebuild.Explanation) []section {
 	var all []section
 	for _, p := range x.Packages {
 		s := section{
-			title:   fmt.Sprintf("%s:%s %s, %d files", p.Name, p.Arch, p.Version, p.Files),
+			title:   fmt.Sprintf("%s %s, %d files", packageName(p), p.Version, p.Files),
 			columns: []string{"layer", "version", "created by"},
 		}
 		for _, b := range p.Below {
@@ -61,6 +61,18 @@ func explanationSections(x *rebuild.Explanation) []section {
 		s.add(fmt.Sprint(l.Index), action, Size(l.Size), shadowed, l.CreatedBy)
 	}
 	return append(all, s)
+}
+
+// packageName is a package as its own ecosystem writes it, "zlib1g:amd64", or with its type and where it is.
+func packageName(p rebuild.PackageExplanation) string {
+	switch {
+	case p.Type != "":
+		return p.Type + "/" + p.Name + " (" + strings.Join(p.Paths, ", ") + ")"
+	case p.Arch != "":
+		return p.Name + ":" + p.Arch
+	default:
+		return p.Name
+	}
 }
 
 // ownedBy names the packages of a path; of a directory that many share it tells how many.
