@@ -121,7 +121,9 @@ func attestationEntry(about v1.Hash, statements []Statement) (v1.Image, v1.Descr
 			return nil, v1.Descriptor{}, err
 		}
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, sum.String())
-		blobs = append(blobs, Blob{inTotoMediaType, st.Content, map[string]string{annotationPredicate: st.PredicateType}})
+		blobs = append(blobs, Blob{
+			MediaType: inTotoMediaType, Content: st.Content, Annotations: map[string]string{annotationPredicate: st.PredicateType},
+		})
 	}
 	raw, err := json.Marshal(config)
 	if err != nil {

@@ -56,6 +56,17 @@ func (c *Client) Fetch(ctx context.Context, artifacts []Artifact, concurrency in
 	return paths, e
 }
 
+// Keep puts an artifact that came from elsewhere into the cache. Size and SHA-256 are checked while the bytes come in; what
+// differs is ErrVerification, or io.ErrUnexpectedEOF where it ends early, and is not kept.
+func (c *Client) Keep(ctx context.Context, a Artifact, content io.Reader) error {
+	unlock, err := c.cache.lock(ctx, "blob", a.SHA256)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.cache.create(c.cache.blobPath(a.SHA256), func(w io.Writer) error { return copyExactly(w, content, a) })
+}
+
 // FetchIndex brings one index file, whose size and digest are known from a signed file, into the cache
 // and returns its path. It differs from Fetch in what Bytes counts it as.
 func (c *Client) FetchIndex(ctx context.Context, a Artifact) (string, error) {

@@ -134,6 +134,7 @@ type keyOptions struct {
 	noAttest        bool
 	sbomFormats     []string
 	attachSBOM      []string
+	attachPackages  bool
 	keyless, tlog   bool
 	signingConfig   string
 	trustedRoot     string
@@ -149,6 +150,7 @@ func (o *keyOptions) register(cmd *cobra.Command) {
 	f.StringSliceVar(&o.sbomFormats, "sbom-format", []string{"spdx-json"}, "SBOM to attest: spdx-json, cyclonedx-json, or both")
 	f.StringSliceVar(&o.attachSBOM, "attach-sbom", nil, "put SBOMs, unsigned, where others look for them as well: oci (beside each image: "+
 		"oras, Trivy), docker (in the index: docker buildx), or both")
+	f.BoolVar(&o.attachPackages, "attach-packages", false, "put the package files of the updates beside each image, so that verify needs no mirror")
 	f.StringVar(&o.builderID, "builder-id", "", "URI of who runs the rebuild, for its provenance")
 }
 

@@ -129,6 +129,7 @@ func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) 
 	if r.Referrers, r.InIndex, err = o.keys.attachments(); err != nil {
 		return r, err
 	}
+	r.Packages = o.keys.attachPackages
 	if r.Signer, err = o.keys.signer(ctx, o.globalOptions); err != nil {
 		return r, err
 	}
@@ -137,8 +138,8 @@ func (o *rebuildOptions) request(ctx context.Context) (pipeline.Request, error) 
 		case ref.Transport.KeepsReferrers():
 		case r.Signer != nil:
 			return r, usagef("%s: there is no place for signatures; write to a registry, oci: or oci-archive:, or give --no-sign", ref)
-		case r.Referrers || r.InIndex:
-			return r, usagef("%s: there is no place for what --attach-sbom adds; write to a registry, oci: or oci-archive:", ref)
+		case r.Referrers || r.InIndex || r.Packages:
+			return r, usagef("%s: there is no place for what --attach-sbom and --attach-packages add; write to a registry, oci: or oci-archive:", ref)
 		}
 	}
 	return r, nil

@@ -146,7 +146,11 @@ func archives(named []string) ([]pipeline.Archive, error) {
 	var all []pipeline.Archive
 	for _, place := range named {
 		if !strings.Contains(place, "://") {
-			info, err := os.Stat(place)
+			there := place
+			if before, _, filled := strings.Cut(place, "{"); filled {
+				there = filepath.Dir(before + ".") // the directory that the first name to be filled in lies in
+			}
+			info, err := os.Stat(there)
 			if err != nil {
 				return nil, usagef("--artifacts-from: %w", err)
 			}

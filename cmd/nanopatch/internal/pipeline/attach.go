@@ -26,40 +26,60 @@ var billMedia = map[string]struct{ mediaType, file string }{
 	attest.PredicateCycloneDX: {"application/vnd.cyclonedx+json", "sbom.cdx.json"},
 }
 
-// artifacts makes the SBOMs of the platforms' images as artifacts that refer to them: their type is the document's media
-// type, their only blob the document, under a file name.
+// artifacts makes what is asked for to lie beside the platforms' images, as artifacts that refer to them.
 func (s *Session) artifacts(platforms []*rebuilt, r *Request) func(context.Context, v1.Descriptor) ([]attachable, error) {
 	return func(ctx context.Context, of v1.Descriptor) ([]attachable, error) {
+		// Two platforms may be the same image.
+		at := slices.IndexFunc(platforms, func(b *rebuilt) bool { return b.digest == of.Digest })
+		if at < 0 {
+			return nil, nil
+		}
 		var all []attachable
-		for _, b := range platforms {
-			if b.digest != of.Digest {
-				continue
+		if r.Referrers {
+			var err error
+			if all, err = s.billArtifacts(ctx, platforms[at], r, of); err != nil {
+				return nil, err
 			}
-			doc, err := s.bill(ctx, b, r)
+		}
+		if r.Packages {
+			files, err := s.packageFiles(ctx, platforms[at], of)
 			if err != nil {
 				return nil, err
 			}
-			for _, kind := range r.bills() {
-				raw, err := encode(doc, billFormats[kind])
-				if err != nil {
-					return nil, err
-				}
-				media := billMedia[kind]
-				made, err := image.NewArtifact(media.mediaType, of,
-					map[string]string{"org.opencontainers.image.created": doc.Created.UTC().Format(time.RFC3339)},
-					image.Blob{
-						MediaType: types.MediaType(media.mediaType), Content: raw,
-						Annotations: map[string]string{"org.opencontainers.image.title": media.file},
-					})
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, attachable{media.mediaType, made})
+			if files != nil {
+				all = append(all, attachable{packagesType, files})
 			}
-			break // two platforms may be the same image
 		}
 		return all, nil
 	}
+}
+
+// billArtifacts are an image's SBOMs as artifacts: their type is the document's media type, their only blob the document,
+// under a file name.
+func (s *Session) billArtifacts(ctx context.Context, b *rebuilt, r *Request, of v1.Descriptor) ([]attachable, error) {
+	doc, err := s.bill(ctx, b, r)
+	if err != nil {
+		return nil, err
+	}
+	var all []attachable
+	for _, kind := range r.bills() {
+		raw, err := encode(doc, billFormats[kind])
+		if err != nil {
+			return nil, err
+		}
+		media := billMedia[kind]
+		made, err := image.NewArtifact(media.mediaType, of,
+			map[string]string{"org.opencontainers.image.created": doc.Created.UTC().Format(time.RFC3339)},
+			image.Blob{
+				MediaType: types.MediaType(media.mediaType), Content: raw,
+				Annotations: map[string]string{"org.opencontainers.image.title": media.file},
+			})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, attachable{media.mediaType, made})
+	}
+	return all, nil
 }
 
 // attach puts a publication's artifacts beside its images. What is there already is not written again.
@@ -86,7 +106,7 @@ func (s *Session) attach(ctx context.Context, repo image.Repository, p *publicat
 			})
 		}
 	}
-	done(count(len(out.attached), "SBOM"))
+	done(count(len(out.attached), "artifact"))
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (e *evidence) files(ctx context.Context, lock *plan.PlatformLock) error {
 	if err != nil {
 		return err
 	}
-	if err := e.s.gather(ctx, client, lock, e.demands.Archives); err != nil {
+	if err := e.s.gather(ctx, client, lock, sources{beside: e.beside(), archives: e.demands.Archives}); err != nil {
 		return e.gone(CheckFiles, err)
 	}
 	checked, err := rebuild.CheckFiles(ctx, e.tree, lock, e.s.readOptions())

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -31,9 +32,16 @@ var archives = map[string]Archive{
 // gathering is how many files are asked for at once.
 const gathering = 8
 
-// gather brings the artifacts of a lockfile into the cache: from where the lockfile says, else from an archive. Its
-// digest makes a file the right one, wherever it came from.
-func (s *Session) gather(ctx context.Context, client *pkgrepo.Client, lock *plan.PlatformLock, from []Archive) error {
+// sources are the places that package files are looked for in after where the lockfile says.
+type sources struct {
+	// beside has those that lie beside the image; nil is none.
+	beside   *packagesBeside
+	archives []Archive
+}
+
+// gather brings the artifacts of a lockfile into the cache: from where the lockfile says, else from beside the image, else
+// from an archive. Its digest makes a file the right one, wherever it came from.
+func (s *Session) gather(ctx context.Context, client *pkgrepo.Client, lock *plan.PlatformLock, from sources) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(gathering)
 	for _, u := range lock.Updates {
@@ -43,7 +51,7 @@ func (s *Session) gather(ctx context.Context, client *pkgrepo.Client, lock *plan
 }
 
 func (s *Session) gatherOne(
-	ctx context.Context, client *pkgrepo.Client, u plan.Update, repositories []plan.Repository, from []Archive,
+	ctx context.Context, client *pkgrepo.Client, u plan.Update, repositories []plan.Repository, from sources,
 ) error {
 	artifact, err := rebuild.ArtifactOf(u)
 	if err != nil {
@@ -53,12 +61,20 @@ func (s *Session) gatherOne(
 	if first == nil || ctx.Err() != nil || !errors.Is(first, pkgrepo.ErrNotFound) && !errors.Is(first, pkgrepo.ErrUnreachable) {
 		return first
 	}
+	switch there, err := from.beside.keep(ctx, client, artifact); {
+	case err != nil:
+		return fmt.Errorf("%s %s: the package file beside the image: %w", u.Key(), u.To, err)
+	case there:
+		s.cfg.Logger.InfoContext(ctx, "taken from beside the image", "package", u.Key().String())
+		return nil
+	}
+	places := slices.Clone(from.archives)
 	for prefix, archive := range archives {
 		if strings.HasPrefix(u.PURL, prefix) && !s.cfg.Offline {
-			from = append(from[:len(from):len(from)], archive)
+			places = append(places, archive)
 		}
 	}
-	for _, archive := range from {
+	for _, archive := range places {
 		artifact.URL = archive.locate(u, repositories)
 		if artifact.URL == "" {
 			continue
@@ -69,7 +85,7 @@ func (s *Session) gatherOne(
 		}
 	}
 	return fmt.Errorf("%s %s: neither the cache nor the repository nor any of %s has the package file; name a mirror with --artifacts-from: %w",
-		u.Key(), u.To, count(len(from), "archive"), first)
+		u.Key(), u.To, count(len(places), "archive"), first)
 }
 
 // locate is the URL of an update's package file in an archive, "" where it cannot be told.

@@ -178,7 +178,7 @@ func (s *Session) planOne(ctx context.Context, src *image.Source, pi image.Platf
 			return nil, err
 		}
 		// A repository that wants the image's own login is asked again by the plan, which knows it.
-		gathered = s.gather(ctx, s.packages, lock, u.Archives)
+		gathered = s.gather(ctx, s.packages, lock, sources{archives: u.Archives})
 		opts.Lock = lock
 	}
 	name := plan.Image{Ref: src.Ref.String(), Digest: pi.Descriptor.Digest, Platform: pi.Platform.String()}

@@ -29,6 +29,9 @@ type Request struct {
 	SBOMs []string
 	// Referrers puts the SBOMs, unsigned, beside each image as well, where oras and Trivy look for them.
 	Referrers bool
+	// Packages puts the package files of the updates beside each image, so that it can be verified and reproduced when
+	// nobody else has them any more.
+	Packages bool
 	// InIndex puts them, unsigned, into the index that holds the images as well, where docker looks for them; a single image
 	// that changes gets an index of its own.
 	InIndex bool
@@ -160,7 +163,7 @@ func (s *Session) assemble(
 		}
 		notes = append(notes, more...)
 	}
-	if r.Referrers {
+	if r.Referrers || r.Packages {
 		p.artifacts = s.artifacts(platforms, r)
 	}
 	if !r.Attest {

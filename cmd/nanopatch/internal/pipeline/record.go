@@ -70,7 +70,7 @@ func (s *Session) asked(platforms []v1.Platform, u Updates, r *Request) (hash st
 		}
 		files = append(files, digest)
 	}
-	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs, r.Referrers, r.InIndex, r.Format})
+	raw, err := json.Marshal([]any{u, platforms, files, r.SBOMs, r.Referrers, r.InIndex, r.Packages, r.Format})
 	if err != nil {
 		return "", false
 	}

@@ -27,7 +27,7 @@ type Result struct {
 	// key that signed.
 	Signatures   []Statement `json:"signatures"`
 	Attestations []Statement `json:"attestations"`
-	// Attached are the SBOMs that lie beside the images without a signature of their own.
+	// Attached are the SBOMs and package files that lie beside the images without a signature of their own.
 	Attached []Attachment       `json:"attached"`
 	Bytes    Bytes              `json:"bytes"`
 	Seconds  map[string]float64 `json:"seconds"`
