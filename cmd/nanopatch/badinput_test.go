@@ -33,15 +33,21 @@ import (
 // run runs the program in this process.
 func run(ctx context.Context, t *testing.T, cache string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runAt(ctx, t, time.Now, cache, append(args, "-q")...)
+}
+
+// runAt is run by a clock, and with messages.
+func runAt(ctx context.Context, t *testing.T, now func() time.Time, cache string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	env := cli.Env{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now,
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: now,
 		LookupEnv: func(key string) (string, bool) {
 			v, ok := map[string]string{"NANOPATCH_CACHE_DIR": cache, "COSIGN_PASSWORD": "test"}[key]
 			return v, ok
 		},
 	}
-	code = cli.Main(ctx, append(args, "-q"), env)
+	code = cli.Main(ctx, args, env)
 	return out.String(), errs.String(), code
 }
 

@@ -9,6 +9,8 @@ import (
 var (
 	// ErrUnreachable says that a repository did not answer, or refused to.
 	ErrUnreachable = errors.New("repository unreachable")
+	// ErrLogin says that the server wants a login and none is known for it. It is an ErrUnreachable too.
+	ErrLogin = errors.New("login wanted")
 	// ErrNotFound says that the server answered and has no such file (404, 410, or no such local file).
 	ErrNotFound = errors.New("not found")
 	// ErrVerification says that what came is not what was promised: a checksum, a size, a signature, a date.

@@ -87,9 +87,13 @@ type statusError struct {
 	text string
 	// after is how long the server asks to wait; negative where it says nothing.
 	after time.Duration
+	// unknown says that it wants a login that is not known.
+	unknown bool
 }
 
 func (e *statusError) Error() string { return e.text }
+
+func (e *statusError) Is(target error) bool { return target == ErrLogin && e.unknown }
 
 // retryable wraps an error in what tells backoff whether and when to try again.
 func retryable(err error) error {
@@ -198,6 +202,7 @@ func (c *Client) status(resp *http.Response, known bool) error {
 		e.text += ": the login that is known for it is refused"
 	case resp.StatusCode == http.StatusUnauthorized:
 		e.text += ": it wants a login, and none is known for it"
+		e.unknown = true
 	}
 	if v := resp.Header.Get("Retry-After"); v != "" {
 		if n, err := strconv.Atoi(v); err == nil && n >= 0 {

@@ -219,6 +219,10 @@ func (s *Session) inputsSame(ctx context.Context, inputs []recordInput) error {
 			was.SHA256 = [sha256.Size]byte(raw)
 		}
 		same, err := s.packages.Same(ctx, was, maxInput)
+		if errors.Is(err, pkgrepo.ErrLogin) {
+			// A layer would have to be fetched for it, and no login is written where everybody can read it.
+			return changed("%s wants a login, which may be the image's own; given with --repo-auth, it would spare the run", in.URL)
+		}
 		if err != nil {
 			return err
 		}
