@@ -23,10 +23,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
@@ -80,6 +82,44 @@ func image(t *testing.T, base v1.Image, files map[string]string) v1.Image {
 	return out
 }
 
+// encrypted gives an image's last layer the media type of an encrypted one.
+func encrypted(t *testing.T, base v1.Image) v1.Image {
+	t.Helper()
+	layer := static.NewLayer([]byte("whatever"), types.OCILayer+"+encrypted")
+	out, err := mutate.Append(base, mutate.Addendum{Layer: layer, MediaType: types.OCILayer + "+encrypted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestSchema1: an image in Docker's first schema is refused from a registry, however it is served, and nothing is written.
+func TestSchema1(t *testing.T) {
+	const manifest = `{"schemaVersion":1,"name":"base","tag":"old","fsLayers":[],"history":[]}`
+	for _, contentType := range []string{"application/vnd.docker.distribution.manifest.v1+prettyjws", "application/vnd.docker.distribution.manifest.v1+json", "application/json"} {
+		reg := imagetest.NewRegistry(t, true)
+		reg.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/manifests/old") {
+				return false
+			}
+			w.Header().Set("Content-Type", contentType)
+			_, _ = w.Write([]byte(manifest))
+			return true
+		})
+		for _, args := range [][]string{{"plan"}, {"rebuild", "-t", reg.Host + "/out:new", "--no-sign"}, {"sbom"}} {
+			stdout, stderr, code := run(t.Context(), t, t.TempDir(), append(args, reg.Host+"/base:old")...)
+			if code != 1 || stdout != "" || !strings.Contains(stderr, "schema 1") || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%s, %s: exit code %d, %q, %q", contentType, args[0], code, stdout, stderr)
+			}
+		}
+		for _, asked := range reg.Requests() {
+			if !strings.HasPrefix(asked, "GET ") && !strings.HasPrefix(asked, "HEAD ") {
+				t.Errorf("%s was asked", asked)
+			}
+		}
+	}
+}
+
 func fewerDiffIDs(t *testing.T, base v1.Image) v1.Image {
 	t.Helper()
 	c, err := base.ConfigFile()
@@ -112,6 +152,7 @@ func TestBadImages(t *testing.T) {
 		{"no package database", image(t, scratch, map[string]string{"etc/os-release": "ID=debian\n"}), 1, "no package database"},
 		{"truncated status", image(t, good, map[string]string{"var/lib/dpkg/status": "Package: np-base\nStatus: install ok inst"}), 1, "var/lib/dpkg/status"},
 		{"path traversal", image(t, good, map[string]string{"../../etc/passwd": "root::0:0::/:/bin/sh\n"}), 1, "../../etc/passwd"},
+		{"an encrypted layer", encrypted(t, good), 1, "is encrypted; decrypt the image first"},
 		{"fewer diffIDs than layers", fewerDiffIDs(t, good), 1, "diffID"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

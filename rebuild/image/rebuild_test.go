@@ -118,6 +118,50 @@ func TestRebuildIsMinimal(t *testing.T) {
 	}
 }
 
+// A subject, and the media type of a layer that nobody knows, stay where they are, and come back from a registry.
+func TestRebuildKeepsSubject(t *testing.T) {
+	for _, mediaType := range []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2} {
+		base := threeLayers(t, mediaType)
+		manifest, config := rawOf(t, base)
+		subject := `"subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:` + hex64 + `", "size": 7, "x": 1.0}`
+		manifest = bytes.Replace(manifest, []byte(`"x-unknown"`), []byte(subject+`, "x-unknown"`), 1)
+		// The last layer is of a kind that is not ours.
+		at := bytes.LastIndex(manifest, []byte(`"mediaType"`))
+		manifest = append(manifest[:at:at], bytes.Replace(manifest[at:], []byte("tar"), []byte("tar.of.some.kind"), 1)...)
+		layers, err := base.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		odd := imagetest.Raw(t, mediaType, manifest, config, layers...)
+		layerType, err := layers[0].MediaType()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := imagetest.Layer(t, layerType, map[string]string{"a": "x"})
+		img := rebuildUnread(t, odd, image.LayerChange{Index: 0, New: fresh})
+		raw, _ := rawOf(t, img)
+		for _, want := range []string{subject + `, "x-unknown"`, ".of.some.kind"} {
+			if !bytes.Contains(raw, []byte(want)) {
+				t.Errorf("%s is gone:\n%s", want, raw)
+			}
+		}
+		changes := changedLines(manifest, raw)
+		for _, line := range changes {
+			if !strings.HasPrefix(line, `"digest"`) && !strings.HasPrefix(line, `"size"`) {
+				t.Errorf("%s changed", line)
+			}
+		}
+		if len(changes) > 4 { // of config and layer
+			t.Errorf("%d lines changed", len(changes))
+		}
+		r := ref(t, imagetest.NewRegistry(t, true).Host+"/app:1")
+		push(t, client(t), r, img)
+		if back, _ := rawOf(t, open(t, client(t), r).Images[0].Image); !bytes.Equal(back, raw) {
+			t.Errorf("came back as\n%s", back)
+		}
+	}
+}
+
 func TestRebuildOptions(t *testing.T) {
 	base := threeLayers(t, types.OCIManifestSchema1)
 	change := image.LayerChange{Index: 0, New: imagetest.Layer(t, types.OCILayer, map[string]string{"a": "x"})}
