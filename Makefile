@@ -45,8 +45,8 @@ sbom-oracle: $(BIN)/syft $(BIN)/crane $(BIN)/oras $(BIN)/buildx ## hold SBOMs ag
 conformance: $(BIN)/crane ## rebuild layers of every kind over every transport, and let other tools read them (needs root and .ci/run's packages)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 60m ./cmd/nanopatch/conformance -args -kinds all
 
-soak: ## make 200 runs over registries that fail, and kill some (e2e makes a few)
-	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/soak -args -runs 200
+soak: ## make 200 runs over registries that fail, kill others, and make two at once (e2e makes a few of each)
+	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/soak -args -runs 200 -kills 20 -all-pairs
 
 interop: $(BIN)/cosign $(BIN)/cosign3 ## print which signatures the stock cosign 2 and 3 and nanopatch take from each other
 	PATH="$(BIN):$$PATH" NANOPATCH_COSIGN3=$(BIN)/cosign3 $(GO) test -tags e2e -count 1 -run TestInterop -v ./sign/cosign/

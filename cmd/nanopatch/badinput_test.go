@@ -287,6 +287,44 @@ func TestUnusableCache(t *testing.T) {
 	}
 }
 
+// TestLyingRegistry: a registry that says that it has a layer, takes the image without it and is believed once. The run ends
+// with code 4 and no tag, and the next one mends it.
+func TestLyingRegistry(t *testing.T) {
+	twin, err := fixture.NewTwin(t.Context(), t.TempDir(), fixture.TwinOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := imagetest.NewRegistry(t, true)
+	if err := push(registry.Host+"/base:old", twin.Images[0]); err != nil {
+		t.Fatal(err)
+	}
+	var lied atomic.Bool
+	registry.Answer(func(w http.ResponseWriter, req *http.Request) bool {
+		lie := req.Method == http.MethodHead && strings.HasPrefix(req.URL.Path, "/v2/out/blobs/") && !lied.Swap(true)
+		if lie {
+			w.WriteHeader(http.StatusOK)
+		}
+		return lie
+	})
+	args := []string{
+		"rebuild", registry.Host + "/base:old", "-t", registry.Host + "/out:new", "--no-sign",
+		"--repo-override", twin.Repository, "--repo-override", fixture.SecurityMirror(twin.Repository), "--keyring", twin.Keyring,
+	}
+	for _, want := range []int{4, 0} {
+		_, stderr, code := run(t.Context(), t, t.TempDir(), args...)
+		if code != want || want != 0 && (strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "which is not there")) {
+			t.Errorf("exit code %d, want %d: %s", code, want, stderr)
+		}
+		tag, err := name.NewTag(registry.Host + "/out:new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remote.Head(tag); (err == nil) != (want == 0) {
+			t.Errorf("exit code %d, and reading the tag gives %v", code, err)
+		}
+	}
+}
+
 // TestInterrupted stops a rebuild at every request that it makes of the registry, by an interrupt and by the registry's
 // death. Each time the tag must be missing, or name an image that verifies.
 func TestInterrupted(t *testing.T) {

@@ -53,9 +53,11 @@ func (r *registryRepository) Push(ctx context.Context, img v1.Image) (v1.Descrip
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("reading the image to push to %s: %w", r.place, err)
 	}
-	if there, err := r.has(ctx, m); err != nil || there {
-		return m.desc, err
+	there, err := r.has(ctx, m)
+	if err != nil {
+		return v1.Descriptor{}, err
 	}
+	// That the manifest is there does not say that all of it is: not every registry looks, and some lose blobs.
 	blobs, err := blobsOf(img)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("reading the image to push to %s: %w", r.place, err)
@@ -64,8 +66,8 @@ func (r *registryRepository) Push(ctx context.Context, img v1.Image) (v1.Descrip
 	for _, blob := range blobs {
 		g.Go(func() error { return r.upload(gctx, blob) })
 	}
-	if err := g.Wait(); err != nil {
-		return v1.Descriptor{}, err
+	if err := g.Wait(); err != nil || there {
+		return m.desc, err
 	}
 	return m.desc, r.put(ctx, m)
 }

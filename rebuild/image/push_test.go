@@ -352,3 +352,34 @@ func TestForeignLayersStayAway(t *testing.T) {
 		t.Errorf("%d blobs sent, want a layer and the config", n)
 	}
 }
+
+// A registry that says once that it has a blob, and has not, is found out; the next push mends it.
+func TestCompleteAfterALie(t *testing.T) {
+	reg := imagetest.NewRegistry(t, true)
+	img := linux(t, "amd64", "x")
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := digestOf(t, layers[0])
+	var told atomic.Bool
+	reg.Answer(func(w http.ResponseWriter, req *http.Request) bool {
+		lie := req.Method == http.MethodHead && strings.HasSuffix(req.URL.Path, "/blobs/"+missing.String()) && !told.Swap(true)
+		if lie {
+			w.WriteHeader(http.StatusOK)
+		}
+		return lie
+	})
+	r := ref(t, reg.Host+"/app:1")
+	c := client(t)
+	push(t, c, r, img)
+	err = c.Complete(t.Context(), open(t, c, r))
+	if !errors.Is(err, image.ErrNotFound) || !strings.Contains(err.Error(), missing.String()) {
+		t.Errorf("a layer that is missing gives %v", err)
+	}
+	again := client(t)
+	push(t, again, r, img)
+	if err := again.Complete(t.Context(), open(t, again, r)); err != nil {
+		t.Error(err)
+	}
+}

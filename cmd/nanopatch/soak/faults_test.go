@@ -3,9 +3,13 @@
 package soak
 
 import (
+	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -19,24 +23,43 @@ const patience = 500 * time.Millisecond
 
 // faulty is a registry behind a proxy that makes faults while it is armed.
 type faulty struct {
-	registry *imagetest.Registry
-	// host is the proxy's, which stands for the registry.
-	host string
+	registry http.Handler
+	// host is the proxy's, which stands for the registry; direct is the registry's own.
+	host, direct string
 
 	mu  sync.Mutex
 	rng *rand.Rand
 	// rate is how many of 100 requests fail, left how many faults are still to be made.
 	rate, left int
-	// killAt counts down to the request at which kill is called; 0 is never.
+	// killAt counts down to the request at which kill is called, after it was answered if late is set; 0 is never.
 	killAt int
+	late   bool
 	kill   func()
 	// made counts the faults by their kinds.
 	made map[string]int
+	// log is what was asked, and what became of it.
+	log []string
 }
 
-func newFaulty(t *testing.T, referrers bool) *faulty {
+// registries are the kinds of registries that runs are made over.
+var registries = []string{"with referrers", "without referrers", "docker-registry"}
+
+func newFaulty(t *testing.T, kind string) *faulty {
 	t.Helper()
-	f := &faulty{registry: imagetest.NewRegistry(t, referrers), made: make(map[string]int)}
+	f := &faulty{made: make(map[string]int)}
+	if kind == "docker-registry" {
+		f.direct = imagetest.StartDistribution(t)
+		f.registry = &httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(&url.URL{Scheme: "http", Host: f.direct})
+				r.Out.Host = r.In.Host // it names places for uploads after the host that it is asked as
+			},
+			ErrorLog: log.New(io.Discard, "", 0), // clients that are killed go away
+		}
+	} else {
+		registry := imagetest.NewRegistry(t, kind == "with referrers")
+		f.registry, f.direct = registry, registry.Host
+	}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	f.host = strings.TrimPrefix(server.URL, "http://")
@@ -44,21 +67,44 @@ func newFaulty(t *testing.T, referrers bool) *faulty {
 }
 
 // arm makes faults from now on; the zero rate ends them.
-func (f *faulty) arm(rng *rand.Rand, rate, faults, killAt int, kill func()) {
+func (f *faulty) arm(rng *rand.Rand, rate, faults int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rng, f.rate, f.left, f.killAt, f.kill = rng, rate, faults, killAt, kill
+	f.rng, f.rate, f.left = rng, rate, faults
+}
+
+// killOn calls kill at a request, counted from 1; 0 is never. With late the registry does what it is asked, and the answer
+// is lost.
+func (f *faulty) killOn(request int, late bool, kill func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.killAt, f.late, f.kill = request, late, kill
+}
+
+// requests returns what was asked since the last call.
+func (f *faulty) requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	requests := f.log
+	f.log = nil
+	return requests
 }
 
 var faultKinds = []string{"5xx", "429", "reset", "truncation", "stall"}
 
 // next decides what becomes of a request.
-func (f *faulty) next() string {
+func (f *faulty) next(req *http.Request) (kind string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() {
+		f.log = append(f.log, strings.TrimSpace(req.Method+" "+req.URL.RequestURI()+" "+kind))
+	}()
 	if f.killAt > 0 {
 		if f.killAt--; f.killAt == 0 {
 			f.made["kill -9"]++
+			if f.late {
+				return "late kill"
+			}
 			f.kill()
 			return "reset"
 		}
@@ -67,13 +113,13 @@ func (f *faulty) next() string {
 		return ""
 	}
 	f.left--
-	kind := faultKinds[f.rng.IntN(len(faultKinds))]
+	kind = faultKinds[f.rng.IntN(len(faultKinds))]
 	f.made[kind]++
 	return kind
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch f.next() {
+	switch f.next(req) {
 	case "5xx":
 		http.Error(w, "down", http.StatusServiceUnavailable)
 	case "429":
@@ -82,16 +128,23 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case "reset":
 		panic(http.ErrAbortHandler)
 	case "truncation":
-		// Half of the answer, after the registry has done what it was asked.
+		// The beginning of the answer or, where that is short, nothing of it, after the registry has done what it was asked.
 		f.registry.ServeHTTP(&cut{ResponseWriter: w, left: 200}, req)
+		panic(http.ErrAbortHandler)
 	case "stall":
 		stall(w, req, 3*patience)
+	case "late kill":
+		f.registry.ServeHTTP(httptest.NewRecorder(), req)
+		f.kill()
+		panic(http.ErrAbortHandler)
 	default:
 		f.registry.ServeHTTP(w, req)
 	}
 }
 
-// stall answers the beginning of what is asked for and then nothing; where the beginning is the whole answer, not even that.
+// stall answers the beginning of what is asked for and then nothing. To HEAD it says nothing at all: the beginning would be
+// the answer, and a proxy that answers 200 for what is not there does not stall but lie. (It once did: then runs left out
+// the layer that was said to be there.)
 func stall(w http.ResponseWriter, req *http.Request, long time.Duration) {
 	if req.Method == http.MethodGet {
 		w.Header().Set("Content-Length", "100000")

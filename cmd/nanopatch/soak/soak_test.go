@@ -31,7 +31,11 @@ import (
 // workers is how many registries are under way at once: runs mostly wait for what fails.
 const workers = 4
 
-var runs = flag.Int("runs", 6, "how many runs with faults to make")
+var (
+	runs     = flag.Int("runs", 6, "how many runs with faults to make")
+	kills    = flag.Int("kills", 2, "at about how many of a run's requests to kill it, evenly spread, besides the one that moves the tag")
+	allPairs = flag.Bool("all-pairs", false, "make two runs at once of every sort over every kind of registry")
+)
 
 // asProgram, in the environment, makes the test binary the program.
 const asProgram = "NANOPATCH_SOAK_PROGRAM"
@@ -60,10 +64,8 @@ func (s *soak) count(what string, n int) {
 	s.counts[what] += n
 }
 
-// TestFaults makes runs over registries that fail, and kills some. Each must end in success, or with one line and a code
-// that says what is wrong; after each, the tag is missing or names an image that verifies; and the run that is not
-// disturbed any more comes to the same as one that never was.
-func TestFaults(t *testing.T) {
+func newSoak(t *testing.T) *soak {
+	t.Helper()
 	twin, err := fixture.NewTwin(t.Context(), t.TempDir(), fixture.TwinOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -72,9 +74,21 @@ func TestFaults(t *testing.T) {
 	if out := s.program(t, t.TempDir(), nil, "keygen", "--output-prefix", s.key); out.code != 0 {
 		t.Fatal(out.stderr)
 	}
-	calm := newFaulty(t, true)
+	calm := newFaulty(t, "with referrers")
 	s.seed(t, calm)
 	s.undisturbed = s.mustRebuild(t, calm, t.TempDir())
+	s.checkTags(t, calm, "undisturbed")
+	if t.Failed() {
+		t.FailNow()
+	}
+	return s
+}
+
+// TestFaults makes runs over registries that fail, and kills some. Each must end in success, or with one line and a code
+// that says what is wrong; after each, the tag is missing or names an image that is whole and verifies; and the run that is
+// not disturbed any more comes to the same as one that never was.
+func TestFaults(t *testing.T) {
+	s := newSoak(t)
 	var made, seed atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
@@ -95,7 +109,7 @@ func TestFaults(t *testing.T) {
 // seed puts the source into a registry.
 func (s *soak) seed(t *testing.T, f *faulty) {
 	t.Helper()
-	ref, err := name.ParseReference(f.registry.Host + "/base:old")
+	ref, err := name.ParseReference(f.direct + "/base:old")
 	if err == nil {
 		err = remote.Write(ref, s.twin.Images[0])
 	}
@@ -107,7 +121,9 @@ func (s *soak) seed(t *testing.T, f *faulty) {
 // disturbed makes some runs with faults over one registry, and one without. It returns how many had faults.
 func (s *soak) disturbed(t *testing.T, seed uint64) int {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	f := newFaulty(t, seed%2 == 0)
+	kind := registries[seed%uint64(len(registries))]
+	what := fmt.Sprintf("seed %d, %s", seed, kind)
+	f := newFaulty(t, kind)
 	s.seed(t, f)
 	cache := t.TempDir()
 	made := 0
@@ -117,35 +133,52 @@ func (s *soak) disturbed(t *testing.T, seed uint64) int {
 			killAt = 1 + rng.IntN(60)
 		}
 		out := s.program(t, cache, func(cmd *exec.Cmd) {
-			f.arm(rng, rate, faults, killAt, func() { _ = cmd.Process.Kill() })
-		}, s.rebuildArgs(f)...)
-		f.arm(rng, 0, 0, 0, nil)
-		switch {
-		case out.killed:
-			s.count("were killed", 1)
-		case out.code == 0:
-			s.count("succeeded", 1)
-			done = true
-		case (out.code == 1 || out.code == 3 || out.code == 4) && strings.Count(out.stderr, "\n") == 1:
-			s.count("ended with a clear error", 1)
-		default:
-			t.Errorf("seed %d: exit code %d, and not one line:\n%s", seed, out.code, out.stderr)
-		}
-		s.checkTag(t, f, seed)
+			f.arm(rng, rate, faults)
+			f.killOn(killAt, killAt%2 == 0, func() { _ = cmd.Process.Kill() })
+		}, s.rebuildArgs(f, "/out/base:new")...)
+		f.arm(rng, 0, 0)
+		f.killOn(0, false, nil)
+		s.count(s.ended(t, what, out), 1)
+		done = out.code == 0
+		s.checkTags(t, f, what)
 	}
-	if digest := s.mustRebuild(t, f, cache); digest != s.undisturbed {
-		t.Errorf("seed %d: ended as %s, undisturbed it is %s", seed, digest, s.undisturbed)
-	}
-	s.checkTag(t, f, seed)
+	s.mustEndWell(t, f, cache, what)
 	for kind, n := range f.made {
 		s.count(kind+" faults", n)
 	}
+	s.count("registries", 1)
 	return made
 }
 
-func (s *soak) rebuildArgs(f *faulty) []string {
+// ended makes sure that a run was killed, succeeded, or says in one line and its code what is wrong.
+func (s *soak) ended(t *testing.T, what string, out outcome) string {
+	t.Helper()
+	switch {
+	case out.killed:
+		return "were killed"
+	case out.code == 0:
+		return "succeeded"
+	case out.code != 1 && out.code != 3 && out.code != 4, strings.Count(out.stderr, "\n") != 1:
+		t.Errorf("%s: exit code %d, and not one line:\n%s", what, out.code, out.stderr)
+	}
+	return "ended with a clear error"
+}
+
+// mustEndWell runs without faults and wants what a run without any before it comes to.
+func (s *soak) mustEndWell(t *testing.T, f *faulty, cache, what string) {
+	t.Helper()
+	if digest := s.mustRebuild(t, f, cache); digest != s.undisturbed {
+		t.Errorf("%s: ended as %s, undisturbed it is %s", what, digest, s.undisturbed)
+	}
+	s.checkTags(t, f, what)
+	if t.Failed() {
+		t.Logf("%s:\n%s", what, strings.Join(f.requests(), "\n"))
+	}
+}
+
+func (s *soak) rebuildArgs(f *faulty, to string) []string {
 	return []string{
-		"rebuild", f.host + "/base:old", "-t", f.host + "/out/base:new", "--key", s.key + ".key", "-q", "-o", "json",
+		"rebuild", f.host + "/base:old", "-t", f.host + to, "--key", s.key + ".key", "-q", "-o", "json",
 		"--repo-override", s.twin.Repository, "--repo-override", fixture.SecurityMirror(s.twin.Repository), "--keyring", s.twin.Keyring,
 		"--registry-timeout", patience.String(),
 	}
@@ -154,48 +187,12 @@ func (s *soak) rebuildArgs(f *faulty) []string {
 // mustRebuild runs without faults and returns the result's digest.
 func (s *soak) mustRebuild(t *testing.T, f *faulty, cache string) string {
 	t.Helper()
-	out := s.program(t, cache, nil, s.rebuildArgs(f)...)
+	out := s.program(t, cache, nil, s.rebuildArgs(f, "/out/base:new")...)
 	var result struct{ Image struct{ Digest string } }
 	if err := json.Unmarshal([]byte(out.stdout), &result); out.code != 0 || err != nil {
 		t.Errorf("without faults: exit code %d, %v: %s", out.code, err, out.stderr)
 	}
 	return result.Image.Digest
-}
-
-// checkTag looks at the tag as a stranger would, past the faults.
-func (s *soak) checkTag(t *testing.T, f *faulty, seed uint64) {
-	t.Helper()
-	ref, err := name.ParseReference(f.registry.Host + "/out/base:new")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := remote.Head(ref); err != nil {
-		return // nothing was published
-	}
-	out := s.program(t, t.TempDir(), nil, "verify", f.registry.Host+"/out/base:new", "--key", s.key+".pub",
-		"--require", "https://spdx.dev/Document", "--require", "https://slsa.dev/provenance/v1")
-	if out.code != 0 {
-		t.Errorf("seed %d: the tag names an image that does not verify: %s", seed, out.stderr)
-	}
-	img, err := remote.Image(ref)
-	if err != nil {
-		t.Errorf("seed %d: the tag names a missing image: %v", seed, err)
-		return
-	}
-	layers, err := img.Layers()
-	if err != nil {
-		t.Errorf("seed %d: %v", seed, err)
-	}
-	for _, l := range layers {
-		rc, err := l.Uncompressed()
-		if err != nil {
-			t.Errorf("seed %d: a layer is missing: %v", seed, err)
-			continue
-		}
-		if err := rc.Close(); err != nil {
-			t.Errorf("seed %d: %v", seed, err)
-		}
-	}
 }
 
 // outcome is how a process ended.

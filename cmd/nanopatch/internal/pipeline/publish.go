@@ -145,6 +145,12 @@ func (s *Session) written(ctx context.Context, ref image.Ref, p *publication) ([
 	case src.Descriptor.Digest != ref.Digest:
 		return nil, fmt.Errorf("%w: wrote %s, read %s", ErrNotVerified, ref.Digest, src.Descriptor.Digest)
 	}
+	switch err := s.images.Complete(ctx, src); {
+	case errors.Is(err, image.ErrNotFound):
+		return nil, fmt.Errorf("%w: reading back what was written: %w", ErrNotVerified, err)
+	case err != nil:
+		return nil, fmt.Errorf("reading back what was written: %w", err)
+	}
 	var subjects []subject
 	seen := make(map[v1.Hash]bool)
 	over := subject{descriptor: src.Descriptor, claims: p.claims[src.Descriptor.Digest]}
