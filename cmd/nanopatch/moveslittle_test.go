@@ -2,15 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,90 +18,10 @@ import (
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
-// countingProxy stands before a registry and counts the bytes of all bodies, whatever they are.
-type countingProxy struct {
-	registry http.Handler
-	host     string
-
-	mu    sync.Mutex
-	moved moved
-}
-
-// moved is what went through a proxy. all are the bytes of all bodies in both directions, pulled and pushed those of
-// manifests, lists and blobs, as the program counts them.
-type moved struct {
-	all, pulled, pushed        int64
-	pulledBlobs, uploadedBlobs []string
-}
-
-var blobDigest = regexp.MustCompile(`/blobs/(sha256:[0-9a-f]{64})$`)
-
-func newCountingProxy(t *testing.T) *countingProxy {
-	t.Helper()
-	p := &countingProxy{registry: imagetest.NewRegistry(t, true)}
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	p.host = strings.TrimPrefix(server.URL, "http://")
-	return p
-}
-
-func (p *countingProxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body := &countedReader{ReadCloser: req.Body}
-	req.Body = body
-	out := &countedWriter{ResponseWriter: w}
-	p.registry.ServeHTTP(out, req)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.moved.all += out.n + body.n
-	if req.Method == http.MethodGet && strings.Count(req.URL.Path, "/") > 2 {
-		p.moved.pulled += out.n
-	}
-	if req.Method == http.MethodPut || req.Method == http.MethodPatch {
-		p.moved.pushed += body.n
-	}
-	if m := blobDigest.FindStringSubmatch(req.URL.Path); m != nil && req.Method == http.MethodGet {
-		p.moved.pulledBlobs = append(p.moved.pulledBlobs, m[1])
-	}
-	if digest := req.URL.Query().Get("digest"); digest != "" && req.Method == http.MethodPut {
-		p.moved.uploadedBlobs = append(p.moved.uploadedBlobs, digest)
-	}
-}
-
-// take returns what was counted since the last call.
-func (p *countingProxy) take() moved {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := p.moved
-	p.moved = moved{}
-	return m
-}
-
-type countedReader struct {
-	io.ReadCloser
-	n int64
-}
-
-func (c *countedReader) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-type countedWriter struct {
-	http.ResponseWriter
-	n int64
-}
-
-func (c *countedWriter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
 // nightly is a rebuild from one repository of a registry to another, run again and again.
 type nightly struct {
 	t     *testing.T
-	proxy *countingProxy
+	proxy *imagetest.CountingProxy
 	twin  *fixture.Twin
 	key   string
 }
@@ -117,22 +32,22 @@ func newNightly(t *testing.T) *nightly {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &nightly{t: t, twin: twin, proxy: newCountingProxy(t), key: filepath.Join(t.TempDir(), "cosign")}
+	n := &nightly{t: t, twin: twin, proxy: imagetest.NewCountingProxy(t, imagetest.NewRegistry(t, true)), key: filepath.Join(t.TempDir(), "cosign")}
 	if _, stderr, code := run(t.Context(), t, t.TempDir(), "keygen", "--output-prefix", n.key); code != 0 {
 		t.Fatal(stderr)
 	}
-	if err := push(n.proxy.host+"/base:old", twin.Images[0]); err != nil {
+	if err := push(n.proxy.Host+"/base:old", twin.Images[0]); err != nil {
 		t.Fatal(err)
 	}
-	n.proxy.take()
+	n.proxy.Take()
 	return n
 }
 
 // rebuild runs once and returns the result, what moved and how long it took.
-func (n *nightly) rebuild(cache, to string, more ...string) (*pipeline.Result, moved, time.Duration) {
+func (n *nightly) rebuild(cache, to string, more ...string) (*pipeline.Result, imagetest.Moved, time.Duration) {
 	n.t.Helper()
 	args := append([]string{
-		"rebuild", n.proxy.host + "/base:old", "-t", n.proxy.host + to, "--repo-override", n.twin.Repository,
+		"rebuild", n.proxy.Host + "/base:old", "-t", n.proxy.Host + to, "--repo-override", n.twin.Repository,
 		"--repo-override", fixture.SecurityMirror(n.twin.Repository), "--keyring", n.twin.Keyring, "--key", n.key + ".key", "-o", "json",
 	}, more...)
 	start := time.Now()
@@ -145,9 +60,9 @@ func (n *nightly) rebuild(cache, to string, more ...string) (*pipeline.Result, m
 	if err := json.Unmarshal([]byte(stdout), &result); err != nil {
 		n.t.Fatal(err)
 	}
-	moved := n.proxy.take()
+	moved := n.proxy.Take()
 	n.t.Logf("%-40s %8d B pulled, %8d B pushed, %8d B in all, %8d B mounted, %8d B of indexes, %.2f s",
-		to+" "+strings.Join(more, " "), moved.pulled, moved.pushed, moved.all, result.Bytes.Mounted, result.Bytes.Repository, took.Seconds())
+		to+" "+strings.Join(more, " "), moved.Pulled, moved.Pushed, moved.All, result.Bytes.Mounted, result.Bytes.Repository, took.Seconds())
 	return &result, moved, took
 }
 
@@ -163,24 +78,24 @@ func TestMovesLittle(t *testing.T) {
 	n := newNightly(t)
 	cache := t.TempDir()
 	first, moved, _ := n.rebuild(cache, "/out:new")
-	if first.Bytes.Pulled > moved.pulled || first.Bytes.Pulled < moved.pulled-maxErrors || first.Bytes.Pushed != moved.pushed {
-		t.Errorf("said to be pulled %d and pushed %d, were %d and %d", first.Bytes.Pulled, first.Bytes.Pushed, moved.pulled, moved.pushed)
+	if first.Bytes.Pulled > moved.Pulled || first.Bytes.Pulled < moved.Pulled-maxErrors || first.Bytes.Pushed != moved.Pushed {
+		t.Errorf("said to be pulled %d and pushed %d, were %d and %d", first.Bytes.Pulled, first.Bytes.Pushed, moved.Pulled, moved.Pushed)
 	}
-	layers := layersOf(t, n.proxy.host+"/base:old")
-	n.proxy.take()
+	layers := layersOf(t, n.proxy.Host+"/base:old")
+	n.proxy.Take()
 	for _, where := range []string{cache, t.TempDir()} {
 		idle, moved, took := n.rebuild(where, "/out:new")
 		if idle.Image.Digest != first.Image.Digest || len(idle.Platforms) != 1 || len(idle.Platforms[0].Updates) != len(first.Platforms[0].Updates) {
 			t.Errorf("the result is %s with %d platforms", idle.Image.Digest, len(idle.Platforms))
 		}
-		if moved.all > idleLimit || moved.pushed > 0 {
-			t.Errorf("nothing to do, and %d bytes moved, %d pushed", moved.all, moved.pushed)
+		if moved.All > idleLimit || moved.Pushed > 0 {
+			t.Errorf("nothing to do, and %d bytes moved, %d pushed", moved.All, moved.Pushed)
 		}
 		if took > time.Second {
 			t.Logf("nothing to do took %s on this machine", took)
 		}
 		for _, l := range layers {
-			if slices.Contains(moved.pulledBlobs, l.String()) {
+			if slices.Contains(moved.PulledBlobs, l.String()) {
 				t.Errorf("layer %s was fetched", l)
 			}
 		}
@@ -200,13 +115,13 @@ func TestMovesLittle(t *testing.T) {
 	if len(want) == 0 || kept == 0 || one.Bytes.Mounted != kept {
 		t.Errorf("%d layers rewritten, %d bytes kept, %d mounted", len(want), kept, one.Bytes.Mounted)
 	}
-	for _, l := range layersOf(t, n.proxy.host+"/base:old") {
-		if slices.Contains(moved.uploadedBlobs, l.String()) {
+	for _, l := range layersOf(t, n.proxy.Host+"/base:old") {
+		if slices.Contains(moved.UploadedBlobs, l.String()) {
 			t.Errorf("untouched layer %s was pushed", l)
 		}
 	}
 	for _, l := range want {
-		if !slices.Contains(moved.uploadedBlobs, l) {
+		if !slices.Contains(moved.UploadedBlobs, l) {
 			t.Errorf("rewritten layer %s was not pushed", l)
 		}
 	}
@@ -261,7 +176,7 @@ func TestRecordIsNotBelieved(t *testing.T) {
 		if result.Image.Digest != first.Image.Digest {
 			t.Errorf("the result is %s, not %s", result.Image.Digest, first.Image.Digest)
 		}
-		return moved.pushed == 0
+		return moved.Pushed == 0
 	}
 	if !idle("/out:new") {
 		t.Fatal("the record was not used")
@@ -269,7 +184,7 @@ func TestRecordIsNotBelieved(t *testing.T) {
 	record := "sha256-" + first.Image.Digest.Hex + ".nanopatch"
 	ref := func(repo, tag string) name.Reference {
 		t.Helper()
-		r, err := name.ParseReference(n.proxy.host + repo + ":" + tag)
+		r, err := name.ParseReference(n.proxy.Host + repo + ":" + tag)
 		if err != nil {
 			t.Fatal(err)
 		}

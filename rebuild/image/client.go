@@ -85,8 +85,8 @@ type Repository interface {
 	// String names the place: "registry.example/app", "oci:DIR".
 	String() string
 	// Push writes an image under its digest, content before manifest, and returns its descriptor. No tag moves. Content
-	// that is there already is not written again. Layers that may not be distributed (media types "foreign" and
-	// "nondistributable") are left out, as with docker.
+	// that is there already is not written again. Registries do not get layers that may not be distributed (media types
+	// "foreign" and "nondistributable"), as with docker; layouts, archives and daemons do, and are whole.
 	Push(ctx context.Context, img v1.Image) (v1.Descriptor, error)
 	// PushIndex writes an index and everything in it, children first.
 	PushIndex(ctx context.Context, idx v1.ImageIndex) (v1.Descriptor, error)

@@ -19,7 +19,7 @@ func (c *Client) Complete(ctx context.Context, src *Source) error {
 	g.SetLimit(c.opts.Jobs)
 	asked := make(map[v1.Hash]bool)
 	for _, pi := range src.Images {
-		blobs, err := blobsOf(pi.Image)
+		blobs, err := pushable(pi.Image)
 		if err != nil {
 			return c.sourceError(ctx, src.Ref, err)
 		}

@@ -58,7 +58,7 @@ func (r *registryRepository) Push(ctx context.Context, img v1.Image) (v1.Descrip
 		return v1.Descriptor{}, err
 	}
 	// That the manifest is there does not say that all of it is: not every registry looks, and some lose blobs.
-	blobs, err := blobsOf(img)
+	blobs, err := pushable(img)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("reading the image to push to %s: %w", r.place, err)
 	}
@@ -153,7 +153,26 @@ func pushChild(ctx context.Context, to Repository, idx v1.ImageIndex, child v1.D
 	}
 }
 
-// blobsOf lists an image's layers, each digest once, and its config. What must not be distributed is left out.
+// pushable lists an image's blobs without what must not be distributed: what a registry gets, and is to hold.
+func pushable(img v1.Image) ([]v1.Layer, error) {
+	blobs, err := blobsOf(img)
+	if err != nil {
+		return nil, err
+	}
+	out := blobs[:0:0]
+	for _, l := range blobs {
+		mediaType, err := l.MediaType()
+		if err != nil {
+			return nil, err
+		}
+		if distributable(mediaType) == mediaType {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+// blobsOf lists an image's layers, each digest once, and its config.
 func blobsOf(img v1.Image) ([]v1.Layer, error) {
 	layers, err := img.Layers()
 	if err != nil {
@@ -170,11 +189,7 @@ func blobsOf(img v1.Image) ([]v1.Layer, error) {
 		if err != nil {
 			return nil, err
 		}
-		mediaType, err := l.MediaType()
-		if err != nil {
-			return nil, err
-		}
-		if !seen[digest] && distributable(mediaType) == mediaType {
+		if !seen[digest] {
 			seen[digest] = true
 			blobs = append(blobs, l)
 		}

@@ -332,24 +332,46 @@ func TestPushOfChangedLayer(t *testing.T) {
 	}
 }
 
-func TestForeignLayersStayAway(t *testing.T) {
-	reg := imagetest.NewRegistry(t, true)
+// Layers that must not be distributed stay away from registries; once rewritten they are others, and are pushed. A layout
+// that lies beside the image gets all.
+func TestForeignLayers(t *testing.T) {
 	base := imagetest.Image(t, types.DockerManifestSchema2, "linux/amd64", map[string]string{"a": "b"})
-	img, err := mutate.Append(base, mutate.Addendum{
-		Layer: imagetest.Layer(t, types.DockerForeignLayer, map[string]string{"w": "w"}), URLs: []string{"https://example.com/w"},
-	})
+	foreign := imagetest.Layer(t, types.DockerForeignLayer, map[string]string{"w": "w"})
+	img, err := mutate.Append(base, mutate.Addendum{Layer: foreign, URLs: []string{"https://example.com/w"}, History: v1.History{CreatedBy: "w"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []image.Ref{ref(t, reg.Host+"/app:1"), ref(t, "oci:"+t.TempDir()+":1")} {
-		c := client(t)
-		push(t, c, r, img)
-		if src := open(t, c, r); src.Descriptor.Digest != digestOf(t, img) {
-			t.Error("another image came back")
-		}
+	fresh := imagetest.Layer(t, types.DockerForeignLayer, map[string]string{"w": "new"})
+	rewritten, _, err := image.Rebuild(img, []image.LayerChange{{Index: 1, New: fresh}}, image.RebuildOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := count(reg.Requests(), "PATCH "); n != 2 {
-		t.Errorf("%d blobs sent, want a layer and the config", n)
+	for _, pushed := range []struct {
+		img   v1.Image
+		blobs int
+	}{{img, 2}, {rewritten, 3}} {
+		reg := imagetest.NewRegistry(t, true)
+		for _, r := range []image.Ref{ref(t, reg.Host+"/app:1"), ref(t, "oci:"+t.TempDir()+":1")} {
+			c := client(t)
+			push(t, c, r, pushed.img)
+			src := open(t, c, r)
+			if src.Descriptor.Digest != digestOf(t, pushed.img) {
+				t.Error("another image came back")
+			}
+			if err := c.Complete(t.Context(), src); err != nil {
+				t.Error(err)
+			}
+			if r.Transport == image.Layout {
+				layers, err := src.Images[0].Image.Layers()
+				if err != nil {
+					t.Fatal(err)
+				}
+				readAll(t, layers[1])
+			}
+		}
+		if n := count(reg.Requests(), "PATCH "); n != pushed.blobs {
+			t.Errorf("%d blobs sent, want %d", n, pushed.blobs)
+		}
 	}
 }
 

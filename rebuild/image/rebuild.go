@@ -167,6 +167,8 @@ func (e *editor) apply(c LayerChange, created time.Time) error {
 	if plain := distributable(desc.MediaType); plain != desc.MediaType {
 		e.note(desc.Digest, "is distributable now: its content is no longer the one its URLs lead to")
 		desc.MediaType = plain
+		// The layer must say so too: what says that it must not be distributed is not pushed.
+		c.New = &typedLayer{Layer: c.New, mediaType: plain}
 	}
 	if c.Insert {
 		return e.insert(c, desc, diffID, created)
@@ -344,6 +346,14 @@ func distributable(t types.MediaType) types.MediaType {
 	}
 	return t
 }
+
+// typedLayer is a layer under another media type.
+type typedLayer struct {
+	v1.Layer
+	mediaType types.MediaType
+}
+
+func (l *typedLayer) MediaType() (types.MediaType, error) { return l.mediaType, nil }
 
 // describesCompression tells whether an annotation describes how a layer is compressed: eStargz's and zstd:chunked's
 // tables of contents, by digest and offset.

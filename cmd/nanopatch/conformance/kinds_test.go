@@ -8,7 +8,10 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +29,13 @@ type kind struct {
 	name    string
 	entries func(w *tar.Writer) error
 	pack    func(t *testing.T, plain []byte) packed
+	// there are the files that a reader must find, with what must be so of each; gone are those that it must not.
+	there map[string]func(file) bool
+	gone  []string
+	// note is what the report must say of the rewritten layer.
+	note string
+	// above says that the layer above the rewritten one is of this kind even where it cannot be had from a registry.
+	above bool
 }
 
 // packed is a layer's blob and what its descriptor says.
@@ -34,32 +44,83 @@ type packed struct {
 	media       types.MediaType
 	annotations map[string]string
 	urls        []string
+	// empty puts a layer of nothing under it and above it, twice the same.
+	empty bool
 }
 
-func kinds() []kind {
+// below are files of the lowest layer, for the layer above to hide.
+var below = []tar.Header{
+	regular("srv/hidden", "below"), regular("srv/opaque/hidden", "below"), regular("srv/replaced/hidden", "below"),
+}
+
+// kinds are all sorts. urls serves blobs, for layers that are not to be distributed.
+func kinds(urls *blobServer) []kind {
+	far := file{kind: tar.TypeReg, uid: 3_000_000, gid: 3_000_001}
+	long := strings.Repeat("opt/long-directory-name-", 8) + "/file"
 	all := []kind{
 		{name: "gzip"},
 		{name: "zstd", pack: packZstd},
 		{name: "uncompressed", pack: func(_ *testing.T, p []byte) packed { return packed{blob: p, media: types.OCIUncompressedLayer} }},
 		{name: "multi-member gzip", pack: packMembers},
-		{name: "eStargz", pack: packStargz},
-		{name: "zstd:chunked", pack: packChunked},
-		{name: "foreign", pack: func(t *testing.T, p []byte) packed {
-			return packed{blob: gzipped(t, p), media: types.OCIRestrictedLayer, urls: []string{"https://example.com/layer"}}
-		}},
-		{name: "whiteouts", entries: entries(regular("opt/.wh..wh..opq", ""), regular("etc/.wh.passwd", ""))},
-		{name: "PAX", entries: entries(pax(strings.Repeat("opt/long-directory-name-", 8)+"/file", map[string]string{"NANOPATCH.note": "kept"}))},
-		{name: "GNU long names", entries: entries(gnu(strings.Repeat("opt/gnu-directory-name-", 8) + "/file"))},
-		{name: "sparse", entries: sparse},
-		{name: "devices", entries: entries(
-			tar.Header{Typeflag: tar.TypeChar, Name: "dev/null", Devmajor: 1, Devminor: 3, Mode: 0o666},
-			tar.Header{Typeflag: tar.TypeFifo, Name: "run/pipe", Mode: 0o600})},
-		{name: "xattrs", entries: entries(pax("opt/capable", map[string]string{"SCHILY.xattr.user.note": "kept"}))},
-		{name: "hard links", entries: entries(regular("opt/one", "linked"), tar.Header{Typeflag: tar.TypeLink, Name: "opt/two", Linkname: "opt/one"})},
-		{name: "no parents", entries: entries(regular("opt/never/made/file", "orphan"))},
-		{name: "duplicates", entries: entries(regular("opt/twice", "first"), regular("opt/twice", "second"))},
-		{name: "uid > 2M", entries: entries(tar.Header{Typeflag: tar.TypeReg, Name: "opt/far", Uid: 3_000_000, Gid: 3_000_001, Mode: 0o644})},
-		{name: "non-UTF-8 names", entries: entries(tar.Header{Typeflag: tar.TypeReg, Name: "opt/caf\xe9", Mode: 0o644, Format: tar.FormatGNU})},
+		{name: "eStargz", pack: packStargz, note: "the rewritten layer is plain"},
+		{name: "zstd:chunked", pack: packChunked, note: "the rewritten layer is plain"},
+		{name: "foreign", pack: urls.foreign, note: "is distributable now"},
+		{name: "untouched foreign", pack: urls.foreign, note: "is distributable now", above: true},
+		{
+			name: "empty layers", pack: func(t *testing.T, p []byte) packed {
+				return packed{blob: gzipped(t, p), media: types.OCILayer, empty: true}
+			},
+		},
+		{
+			name:    "whiteouts",
+			entries: entries(regular("srv/.wh.hidden", ""), regular("srv/opaque/.wh..wh..opq", ""), regular("srv/opaque/seen", "above")),
+			gone:    []string{"srv/hidden", "srv/opaque/hidden"}, there: map[string]func(file) bool{"srv/opaque/seen": holds("above")},
+		},
+		{
+			name: "PAX", entries: entries(pax(long, map[string]string{"NANOPATCH.note": "kept"})),
+			there: map[string]func(file) bool{long: holds("")},
+		},
+		{name: "GNU long names", entries: entries(gnu(long)), there: map[string]func(file) bool{long: holds("")}},
+		{name: "sparse", entries: sparse, there: map[string]func(file) bool{"opt/hole": func(f file) bool {
+			return f.size == 1048580 && strings.HasSuffix(f.content, "\x00data")
+		}}},
+		{
+			name: "devices", entries: entries(
+				tar.Header{Typeflag: tar.TypeChar, Name: "dev/np-null", Devmajor: 1, Devminor: 3, Mode: 0o666},
+				tar.Header{Typeflag: tar.TypeFifo, Name: "run/np-pipe", Mode: 0o600}),
+			there: map[string]func(file) bool{"dev/np-null": isA(tar.TypeChar), "run/np-pipe": isA(tar.TypeFifo)},
+		},
+		{
+			name: "xattrs", entries: entries(pax("opt/noted", map[string]string{"SCHILY.xattr.user.note": "kept"})),
+			there: map[string]func(file) bool{"opt/noted": func(f file) bool { return f.note == "kept" }},
+		},
+		{
+			name:    "hard links",
+			entries: entries(regular("opt/one", "linked"), tar.Header{Typeflag: tar.TypeLink, Name: "opt/two", Linkname: "opt/one"}),
+			there:   map[string]func(file) bool{"opt/two": func(f file) bool { return f.linked }},
+		},
+		{
+			name:    "hard link over a directory",
+			entries: entries(regular("opt/one", "linked"), tar.Header{Typeflag: tar.TypeLink, Name: "srv/replaced", Linkname: "opt/one"}),
+			there:   map[string]func(file) bool{"srv/replaced": func(f file) bool { return f.linked }},
+			gone:    []string{"srv/replaced/hidden"},
+		},
+		{
+			name: "no parents", entries: entries(regular("opt/never/made/file", "orphan")),
+			there: map[string]func(file) bool{"opt/never/made/file": holds("orphan")},
+		},
+		{
+			name: "duplicates", entries: entries(regular("opt/twice", "first"), regular("opt/twice", "second")),
+			there: map[string]func(file) bool{"opt/twice": holds("second")},
+		},
+		{
+			name: "uid > 2M", entries: entries(tar.Header{Typeflag: tar.TypeReg, Name: "opt/far", Uid: far.uid, Gid: far.gid, Mode: 0o644}),
+			there: map[string]func(file) bool{"opt/far": func(f file) bool { return f.uid == far.uid && f.gid == far.gid }},
+		},
+		{
+			name: "non-UTF-8 names", entries: entries(tar.Header{Typeflag: tar.TypeReg, Name: "opt/caf\xe9", Mode: 0o644, Format: tar.FormatGNU}),
+			there: map[string]func(file) bool{"opt/caf\xe9": holds("")},
+		},
 	}
 	for i := range all {
 		if all[i].pack == nil {
@@ -67,6 +128,48 @@ func kinds() []kind {
 		}
 	}
 	return all
+}
+
+func holds(content string) func(file) bool {
+	return func(f file) bool { return f.kind == tar.TypeReg && f.content == content }
+}
+
+func isA(kind byte) func(file) bool { return func(f file) bool { return f.kind == kind } }
+
+// blobServer serves the layers that registries must not hold.
+type blobServer struct {
+	host  string
+	mu    sync.Mutex
+	blobs map[string][]byte
+}
+
+func newBlobServer(t *testing.T) *blobServer {
+	t.Helper()
+	b := &blobServer{blobs: make(map[string][]byte)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b.mu.Lock()
+		blob := b.blobs[req.URL.Path]
+		b.mu.Unlock()
+		if blob == nil {
+			http.NotFound(w, req)
+			return
+		}
+		http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(blob))
+	}))
+	t.Cleanup(server.Close)
+	b.host = server.URL
+	return b
+}
+
+// foreign packs a layer that is only to be had where its URL leads.
+func (b *blobServer) foreign(t *testing.T, plain []byte) packed {
+	blob := gzipped(t, plain)
+	digest, _, err := v1.SHA256(bytes.NewReader(blob))
+	must(t, err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.blobs["/"+digest.Hex] = blob
+	return packed{blob: blob, media: types.OCIRestrictedLayer, urls: []string{b.host + "/" + digest.Hex}}
 }
 
 func regular(name, content string) tar.Header {
@@ -215,7 +318,7 @@ func packStargz(t *testing.T, p []byte) packed {
 	return packed{blob: b, media: types.OCILayer, annotations: map[string]string{estargz.TOCJSONDigestAnnotation: blob.TOCDigest().String()}}
 }
 
-// withKind packs the layer that gets the updates and the one above it as a kind has it. marker is a file in it.
+// withKind packs the layer that gets the updates and the one above it as a kind has it.
 func withKind(t *testing.T, base v1.Image, k kind) v1.Image {
 	t.Helper()
 	config, err := base.ConfigFile()
@@ -228,44 +331,49 @@ func withKind(t *testing.T, base v1.Image, k kind) v1.Image {
 	out, err = mutate.ConfigFile(out, fresh)
 	must(t, err)
 	for i, l := range layers {
-		add := mutate.Addendum{Layer: l, History: v1.History{CreatedBy: fmt.Sprint("layer ", i)}, MediaType: types.OCILayer}
-		if i > 0 {
-			plain := plainOf(t, l)
-			if i == 1 {
-				plain = with(t, plain, k)
+		plain := plainOf(t, l)
+		p := packed{media: types.OCILayer}
+		switch i {
+		case 0:
+			p.blob = gzipped(t, with(t, plain, entries(below...)))
+		case 1:
+			p = k.pack(t, with(t, plain, entries(regular(marker, k.name)), k.entries))
+		default:
+			p = k.pack(t, plain)
+			if p.urls != nil && !k.above {
+				p = packed{blob: p.blob, media: types.OCILayer}
 			}
-			p := k.pack(t, plain)
-			if i == 2 && p.urls != nil { // nobody could fetch it
-				p = packed{blob: gzipped(t, plain), media: types.OCILayer}
-			}
-			add.Layer, add.MediaType, add.Annotations, add.URLs = layerOf(t, p), p.media, p.annotations, p.urls
 		}
-		out, err = mutate.Append(out, add)
+		add := []mutate.Addendum{{
+			Layer: layerOf(t, p), MediaType: p.media, Annotations: p.annotations, URLs: p.urls, History: v1.History{CreatedBy: fmt.Sprint("layer ", i)},
+		}}
+		if p.empty { // as `RUN true` leaves it
+			nothing := packed{blob: gzipped(t, make([]byte, 1024)), media: types.OCILayer}
+			add = append(add, mutate.Addendum{Layer: layerOf(t, nothing), MediaType: nothing.media, History: v1.History{CreatedBy: "RUN true"}})
+		}
+		out, err = mutate.Append(out, add...)
 		must(t, err)
 	}
-	// One without any content, as `RUN true` leaves it.
-	nothing := packed{blob: gzipped(t, make([]byte, 1024)), media: types.OCILayer}
-	out, err = mutate.Append(out, mutate.Addendum{Layer: layerOf(t, nothing), History: v1.History{CreatedBy: "RUN true"}, MediaType: nothing.media})
-	must(t, err)
 	return out
 }
 
-// with adds a kind's entries, and a file that all kinds have, to an archive.
-func with(t *testing.T, plain []byte, k kind) []byte {
+// with adds entries to an archive.
+func with(t *testing.T, plain []byte, more ...func(w *tar.Writer) error) []byte {
 	t.Helper()
-	var more bytes.Buffer
-	w := tar.NewWriter(&more)
-	must(t, entries(regular(marker, k.name))(w))
-	if k.entries != nil {
-		must(t, k.entries(w))
+	var added bytes.Buffer
+	w := tar.NewWriter(&added)
+	for _, write := range more {
+		if write != nil {
+			must(t, write(w))
+		}
 	}
 	must(t, w.Close())
-	asExtended(more.Bytes())
+	asExtended(added.Bytes())
 	end := len(plain)
 	for end >= 512 && len(bytes.Trim(plain[end-512:end], "\x00")) == 0 {
 		end -= 512
 	}
-	return append(plain[:end:end], more.Bytes()...)
+	return append(plain[:end:end], added.Bytes()...)
 }
 
 // blobLayer is a layer of given bytes.

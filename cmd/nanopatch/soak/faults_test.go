@@ -3,13 +3,9 @@
 package soak
 
 import (
-	"io"
-	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -49,13 +45,7 @@ func newFaulty(t *testing.T, kind string) *faulty {
 	f := &faulty{made: make(map[string]int)}
 	if kind == "docker-registry" {
 		f.direct = imagetest.StartDistribution(t)
-		f.registry = &httputil.ReverseProxy{
-			Rewrite: func(r *httputil.ProxyRequest) {
-				r.SetURL(&url.URL{Scheme: "http", Host: f.direct})
-				r.Out.Host = r.In.Host // it names places for uploads after the host that it is asked as
-			},
-			ErrorLog: log.New(io.Discard, "", 0), // clients that are killed go away
-		}
+		f.registry = imagetest.Forward(f.direct)
 	} else {
 		registry := imagetest.NewRegistry(t, kind == "with referrers")
 		f.registry, f.direct = registry, registry.Host

@@ -31,7 +31,9 @@ func StartDistribution(t testing.TB) string {
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n",
+	// It takes layers that are elsewhere only from where its configuration says.
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n"+
+		"validation: {manifests: {urls: {allow: ['^http://127']}}}\n",
 		filepath.Join(dir, "data"), host)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
