@@ -33,8 +33,10 @@ type record struct {
 	// Until is when the answer may be another one although nothing else has changed: a minimum age is reached, a hold or
 	// an index expires. Nil is never.
 	Until *time.Time `json:"until"`
-	// Result is what the run reported.
-	Result *Result `json:"result"`
+	// Report is what the run reported, Result, as gzip'd JSON: it names every package, and would be most of what a night
+	// with nothing to do moves.
+	Report []byte  `json:"report"`
+	Result *Result `json:"-"`
 }
 
 type recordInput struct {
@@ -46,6 +48,8 @@ type recordInput struct {
 const (
 	// maxRecord bounds a record, in bytes; what is larger is not worth its transfer.
 	maxRecord = 256 << 10
+	// maxReport bounds the report in it, as JSON.
+	maxReport = 16 << 20
 	// maxInput bounds a file that a record names.
 	maxInput = 256 << 20
 	// maxInputs bounds how many.
@@ -164,7 +168,7 @@ func (s *Session) holds(rec *record, asked string, from v1.Hash, at image.Ref) e
 		return changed("the record is of another repository")
 	case rec.Until != nil && !s.cfg.Now().Before(*rec.Until):
 		return changed("the last answer counted until %s", rec.Until.UTC().Format(time.RFC3339))
-	case rec.Result == nil || len(rec.Inputs) > maxInputs:
+	case len(rec.Inputs) > maxInputs:
 		return changed("the record is of no use")
 	}
 	return nil

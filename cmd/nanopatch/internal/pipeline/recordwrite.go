@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/sign/attest"
@@ -88,7 +90,7 @@ func secretive(raw string) bool {
 }
 
 func (s *Session) writeRecord(ctx context.Context, at image.Ref, about v1.Descriptor, rec *record, signer cosign.Signer) error {
-	predicate, err := json.Marshal(rec)
+	predicate, err := encodeRecord(rec)
 	if err != nil {
 		return fmt.Errorf("encoding the record: %w", err)
 	}
@@ -147,12 +149,49 @@ func (s *Session) readRecord(ctx context.Context, at image.Ref, digest v1.Hash, 
 	if len(statements) != 1 {
 		return nil, changed("the record is not signed by this key")
 	}
-	rec := &record{}
-	if err := json.Unmarshal(statements[0].Predicate, rec); err != nil {
+	rec, err := decodeRecord(statements[0].Predicate)
+	if err != nil {
 		return nil, changed("the record cannot be read: %v", err)
 	}
-	if rec.Result == nil || rec.Result.Image.Digest != digest {
+	if rec.Result.Image.Digest != digest {
 		return nil, changed("the record is of another image")
+	}
+	return rec, nil
+}
+
+func encodeRecord(rec *record) ([]byte, error) {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(json.NewEncoder(z).Encode(rec.Result), z.Close()); err != nil {
+		return nil, err
+	}
+	out := *rec
+	out.Report = packed.Bytes()
+	return json.Marshal(out)
+}
+
+func decodeRecord(raw []byte) (*record, error) {
+	rec := &record{}
+	if err := json.Unmarshal(raw, rec); err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(rec.Report))
+	if err != nil {
+		return nil, fmt.Errorf("its report: %w", err)
+	}
+	report, err := io.ReadAll(io.LimitReader(z, maxReport+1))
+	if err != nil {
+		return nil, fmt.Errorf("its report: %w", err)
+	}
+	if len(report) > maxReport {
+		return nil, fmt.Errorf("its report is larger than %d MiB", maxReport>>20)
+	}
+	rec.Result = &Result{}
+	if err := json.Unmarshal(report, rec.Result); err != nil {
+		return nil, fmt.Errorf("its report: %w", err)
 	}
 	return rec, nil
 }
