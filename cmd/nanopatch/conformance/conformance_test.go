@@ -111,8 +111,12 @@ func (s *suite) footnotes() []string {
 
 func number(i int) string { return fmt.Sprintf("[%d]", i+1) }
 
-// noted returns the number of a footnote.
-func (s *suite) noted(text string) string {
+// noted returns the number of the footnote that says what a tool, or the one that copied for it, said of the source.
+func (s *suite) noted(tool string, why error) string {
+	text := specific.ReplaceAllString(why.Error(), "…") // differs from run to run
+	if name, _, _ := strings.Cut(text, ":"); !slices.ContainsFunc(readers, func(r reader) bool { return r.name == name }) {
+		text = tool + ": " + text
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.Index(s.notes, text)
@@ -200,13 +204,10 @@ func (s *suite) blame(t *testing.T, tool string, k kind, tr *transport, source, 
 		return letter + "✗"
 	}
 	t.Logf("%s: %s: %v; %s of the source: %v", tr.name, tool, failed, witness, why)
-	return letter + s.noted(fmt.Sprintf("%s of the source: %s", witness, general(why)))
+	return letter + s.noted(witness, why)
 }
 
-var specific = regexp.MustCompile(`(/var)?/tmp/[^\s:"]+|time="[^"]*" |(sha256:)?[0-9a-f]{64}|127\.0\.0\.1:[0-9]+|localhost/[^\s:"]+`)
-
-// general is an error without what differs from run to run.
-func general(err error) string { return specific.ReplaceAllString(err.Error(), "…") }
+var specific = regexp.MustCompile(`(/var)?/tmp/[^\s:"]+|time="[^"]*" level=fatal msg=|(sha256:)?[0-9a-f]{64}|127\.0\.0\.1:[0-9]+|localhost/[^\s:"]+`)
 
 // rebuild updates one package.
 func (s *suite) rebuild(t *testing.T, tr *transport, source, image string) (*pipeline.Result, error) {

@@ -96,7 +96,7 @@ func (s *suite) throughIndex(t *testing.T, k kind, tr *transport, source, image 
 		if err == nil || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: an index where one image fits: %v: %s", tr.name, err, stderr)
 		}
-		return "refused " + s.noted(general(fmt.Errorf("%s", strings.TrimSpace(stderr))))
+		return "refused " + s.noted("nanopatch", errors.New(strings.TrimPrefix(strings.TrimSpace(stderr), "nanopatch: ")))
 	}
 	if err != nil {
 		t.Errorf("%s: %v: %s", tr.name, err, stderr)
@@ -246,7 +246,7 @@ func (s *suite) blameIndex(t *testing.T, r reader, k kind, tr *transport, image,
 		return letter + "✗"
 	}
 	t.Logf("%s: %s: %v; of the source: %v", tr.name, r.name, failed, why)
-	return letter + s.noted(fmt.Sprintf("%s of the source: %s", r.name, general(why)))
+	return letter + s.noted(r.name, why)
 }
 
 // TestRefused: what nanopatch does not rebuild it says in one line, from registries and, where that can hold it, a layout, and
@@ -282,6 +282,6 @@ func TestRefused(t *testing.T) {
 		if _, err := os.Stat(dest); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: something was written: %v", c.source, err)
 		}
-		fmt.Println(row([]string{c.name, "refused, " + fmt.Sprint(err) + ": " + general(errors.New(strings.TrimSpace(stderr)))}))
+		fmt.Println(row([]string{c.name, "refused, " + fmt.Sprint(err) + ": " + specific.ReplaceAllString(strings.TrimSpace(stderr), "…")}))
 	}
 }
