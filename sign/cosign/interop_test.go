@@ -64,6 +64,13 @@ func interopTools(t *testing.T) []*interopTool {
 		// What cosign 2 has no flag for.
 		tool.env = []string{"SIGSTORE_REKOR_PUBLIC_KEY=" + tool.files.LogKey, "SIGSTORE_ROOT_FILE=" + tool.files.Authorities}
 		tool.must(t, "generate-key-pair")
+		other, err := cosign.Generate([]byte(e2ePassword))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(tool.file("other.pub"), other.Public, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		tools = append(tools, tool)
 	}
 	return tools
@@ -97,10 +104,10 @@ func TestInterop(t *testing.T) {
 	}
 	fmt.Fprintln(w)
 	for _, tool := range interopTools(t) {
-		for _, signer := range []string{"key", "keyless"} {
+		for _, signer := range []string{"key", "key, logged", "keyless"} {
 			for _, format := range []cosign.Format{cosign.FormatBundle, cosign.FormatClassic} {
 				t.Run(strings.Join([]string{tool.name, signer, string(format)}, "/"), func(t *testing.T) {
-					way := interopWay{interopTool: tool, keyless: signer == "keyless", format: format}
+					way := interopWay{interopTool: tool, keyless: signer == "keyless", logged: signer == "key, logged", format: format}
 					for direction, cells := range map[string][]string{"ours → theirs": way.verifiesOurs(t), "theirs → ours": way.signsForUs(t)} {
 						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", tool.name, signer, format, direction, strings.Join(cells, "\t"))
 					}
@@ -120,7 +127,9 @@ func TestInterop(t *testing.T) {
 type interopWay struct {
 	*interopTool
 	keyless bool
-	format  cosign.Format
+	// logged is a key whose signatures a transparency log sees, and whoever verifies asks for that.
+	logged bool
+	format cosign.Format
 }
 
 // trust are the flags of verifying; wrong ones name somebody who did not sign.
@@ -132,18 +141,15 @@ func (s interopWay) trust(t *testing.T, wrong bool) []string {
 	case !s.keyless:
 		key := s.file("cosign.pub")
 		if wrong {
-			other, err := cosign.Generate([]byte(e2ePassword))
-			if err != nil {
-				t.Fatal(err)
-			}
 			key = s.file("other.pub")
-			if err := os.WriteFile(key, other.Public, 0o600); err != nil {
-				t.Fatal(err)
-			}
 		}
-		flags = append(flags, "--key", key, "--insecure-ignore-tlog=true")
-		if !classic {
-			flags = append(flags, "--trusted-root", s.file("root.json"))
+		flags = append(flags, "--key", key)
+		root := s.files.TrustedRoot
+		if !s.logged {
+			flags, root = append(flags, "--insecure-ignore-tlog=true"), s.file("root.json")
+		}
+		if !classic || s.logged && s.bundles() {
+			flags = append(flags, "--trusted-root", root)
 		}
 	default:
 		who := s.instance.Subject
@@ -173,6 +179,13 @@ func (s interopWay) how(t *testing.T) []string {
 		flags = append(flags, "--new-bundle-format")
 	}
 	switch {
+	case s.logged:
+		flags = append(flags, "--key", s.file("cosign.key"))
+		if classic || !s.bundles() {
+			flags = append(flags, "--rekor-url", s.instance.URL)
+		} else {
+			flags = append(flags, "--signing-config", s.files.SigningConfig, "--trusted-root", s.files.TrustedRoot)
+		}
 	case !s.keyless:
 		flags = append(flags, "--key", s.file("cosign.key"), "--tlog-upload=false")
 		if s.bundles() && !classic {
@@ -192,6 +205,9 @@ func (s interopWay) signer(t *testing.T) cosign.Signer {
 		return s.instance.signer(t)
 	}
 	signer, _ := s.load(t)
+	if s.logged {
+		return cosign.WithServices(signer, s.instance.services(t, true, false))
+	}
 	return signer
 }
 

@@ -175,6 +175,7 @@ func (s *Sigstore) record(w http.ResponseWriter, body []byte, r *http.Request) e
 	leaf := sha256.Sum256(append([]byte{0}, canonical...))
 	uuid := hex.EncodeToString(leaf[:])
 	w.Header().Set("Content-Type", "application/json")
+	s.logged.Add(1)
 	w.Header().Set("ETag", uuid)
 	w.Header().Set("Location", r.URL.Path+"/"+uuid)
 	w.WriteHeader(http.StatusCreated)

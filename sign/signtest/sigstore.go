@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type Sigstore struct {
 	URL string
 
 	now                 func() time.Time
+	logged              atomic.Int64
 	log                 *ca.VirtualSigstore
 	authority           *x509.Certificate
 	authorityKey        *ecdsa.PrivateKey
@@ -87,6 +89,9 @@ func (s *Sigstore) Token(tb testing.TB) string {
 		"iss": s.Issuer, "sub": s.Subject, "aud": "sigstore", "iat": s.now().Unix(), "exp": s.now().Add(time.Hour).Unix(),
 	}) + ".c2lnbmF0dXJl"
 }
+
+// Logged counts the entries that the log was asked to make.
+func (s *Sigstore) Logged() int64 { return s.logged.Load() }
 
 // Root is what somebody who trusts the instance trusts.
 func (s *Sigstore) Root(tb testing.TB) *root.TrustedRoot {
