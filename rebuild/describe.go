@@ -38,7 +38,30 @@ func (l *loop) describe(ctx context.Context, d *policy.Decision) error {
 			Signer: o.Signer, Date: o.Date,
 		})
 	}
-	return l.describeEdits()
+	return l.describeEdits(d)
+}
+
+// describeWritten finds the files of updates that do not come out as their packages ship them.
+func (l *loop) describeWritten(updates []policy.Update) error {
+	p := l.job.Plan
+	c := newFilesCheck(l.job.edits.New, p.KeptFiles)
+	for i, u := range updates {
+		if err := c.add(p.Updates[i], l.backend.ecosystem, l.payloads[u.To.Artifact]); err != nil {
+			return err
+		}
+	}
+	for _, u := range c.updates {
+		differing, err := c.check(u)
+		if err != nil {
+			return err
+		}
+		for _, f := range differing {
+			if f.SHA256 != "" {
+				p.WrittenFiles = append(p.WrittenFiles, f)
+			}
+		}
+	}
+	return nil
 }
 
 // held lists what is not taken: whole packages, and the versions beyond those that are.
@@ -104,10 +127,13 @@ func purl(kind string, d plan.Distro, p ecosystem.Package) string {
 }
 
 // describeEdits fills in what the edits say of layers and files.
-func (l *loop) describeEdits() error {
+func (l *loop) describeEdits(d *policy.Decision) error {
 	p, edits := l.job.Plan, l.job.edits
 	p.Overridden = append([]plan.Override{}, edits.Overridden...)
 	p.KeptFiles = append([]plan.KeptFile{}, edits.KeptFiles...)
+	if err := l.describeWritten(d.Updates); err != nil {
+		return err
+	}
 	for i := range p.Layers {
 		if len(edits.Layers[i]) == 0 {
 			continue

@@ -21,32 +21,37 @@ var ErrFiles = errors.New("files are not those of their packages")
 type CheckedFiles struct {
 	// Same are the files that equal the package file's. Kept are those that an administrator changed and the update left
 	// alone, Absent those that somebody removed from the image, Taken those that another package has taken over.
-	Same, Kept, Absent, Taken int
+	// Written are those that the packages' scripts wrote anew, as the lock says.
+	Same, Kept, Absent, Taken, Written int
 }
 
 // CheckFiles holds the files of a rebuilt image against the package files that its lock names. Each update is judged in the
 // layers up to its home: what layers above do to its files is their authors' business. The package files come from the
 // client, checked against their digests.
 //
-// It returns ErrFiles for a file with other content, naming it, and for a database that lists another version. A file that
-// the package's own script rewrites after it is unpacked is one with other content.
+// It returns ErrFiles for a file with other content, naming it, and for a database that lists another version. A file that a
+// script wrote anew has the content that the lock gives for it; that a script does write that, only the rebuild itself shows.
 func CheckFiles(ctx context.Context, tree *rootfs.Stack, lock *plan.PlatformLock, opts Options) (CheckedFiles, error) {
-	c := filesCheck{tree: tree, opts: &opts, ships: make(map[string]map[[sha256.Size]byte]bool), kept: make(map[string]bool)}
-	for _, k := range lock.KeptFiles {
-		c.kept[k.Path] = true
-	}
+	c := newFilesCheck(tree, lock.KeptFiles)
 	var err error
 	if opts.Client, err = ImageClient(tree, opts.Client); err != nil {
 		return c.out, err
 	}
 	for _, u := range lock.Updates {
-		if err := c.open(ctx, u); err != nil {
+		if err := c.open(ctx, u, &opts); err != nil {
 			return c.out, err
 		}
 	}
 	for _, u := range c.updates {
-		if err := c.check(u); err != nil {
+		differing, err := c.check(u)
+		if err != nil {
 			return c.out, err
+		}
+		for _, f := range differing {
+			if f.SHA256 == "" || !slices.Contains(lock.WrittenFiles, f) {
+				return c.out, fmt.Errorf("%w: layer %d: %s is not what %s %s ships (%s)", ErrFiles, u.Layer, f.Path, u.Key(), u.To, u.Artifact.URL)
+			}
+			c.out.Written++
 		}
 	}
 	return c.out, nil
@@ -69,13 +74,31 @@ func ImageClient(tree *rootfs.Stack, client *pkgrepo.Client) (*pkgrepo.Client, e
 
 type filesCheck struct {
 	tree    *rootfs.Stack
-	opts    *Options
 	updates []*checkedUpdate
 	// ships are the contents that any update has for a path: packages take files over from each other.
 	ships map[string]map[[sha256.Size]byte]bool
 	// kept are the paths whose changes the updates left alone.
 	kept map[string]bool
-	out  CheckedFiles
+	// homes are the databases of the layers that updates are at home in, by ecosystem and layer.
+	homes map[home]ecosystem.Database
+	out   CheckedFiles
+}
+
+// home is a layer as an ecosystem sees it.
+type home struct {
+	kind  string
+	layer int
+}
+
+func newFilesCheck(tree *rootfs.Stack, kept []plan.KeptFile) *filesCheck {
+	c := &filesCheck{
+		tree: tree, ships: make(map[string]map[[sha256.Size]byte]bool), kept: make(map[string]bool),
+		homes: make(map[home]ecosystem.Database),
+	}
+	for _, k := range kept {
+		c.kept[k.Path] = true
+	}
+	return c
 }
 
 // checkedUpdate is one update with its package file.
@@ -87,28 +110,35 @@ type checkedUpdate struct {
 }
 
 // open reads an update's package file.
-func (c *filesCheck) open(ctx context.Context, u plan.Update) error {
+func (c *filesCheck) open(ctx context.Context, u plan.Update, opts *Options) error {
 	at := slices.IndexFunc(backends(), func(b backend) bool { return b.ecosystem.Type() == u.Type })
 	if at < 0 || u.Layer < 0 || u.Layer >= c.tree.Len() {
 		return fmt.Errorf("%w: %s: no package of type %q in layer %d", ErrFiles, u.Key(), u.Type, u.Layer)
 	}
-	out := &checkedUpdate{Update: u, eco: backends()[at].ecosystem, view: c.tree.View(u.Layer + 1)}
 	artifact, err := ArtifactOf(u)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFiles, err)
 	}
-	files, err := c.opts.Client.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1)
+	files, err := opts.Client.Fetch(ctx, []pkgrepo.Artifact{artifact}, 1)
 	if err != nil {
 		return err
 	}
-	payload, err := out.eco.Unpack(ctx, files[0], c.opts.Store)
+	eco := backends()[at].ecosystem
+	payload, err := eco.Unpack(ctx, files[0], opts.Store)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
 	}
 	if p := payload.Package(); p.Name != u.Name || p.Version != u.To || p.Arch != u.NewArch() && p.Arch != "noarch" {
 		return fmt.Errorf("%w: %s is the package file of %s %s, not of %s %s", ErrFiles, u.Artifact.URL, p.Key, p.Version, u.Key(), u.To)
 	}
-	if out.shipped, err = out.eco.Shipped(out.view, payload); err != nil {
+	return c.add(u, eco, payload)
+}
+
+// add takes an update whose package file is read.
+func (c *filesCheck) add(u plan.Update, eco ecosystem.Ecosystem, payload ecosystem.Payload) error {
+	out := &checkedUpdate{Update: u, eco: eco, view: c.tree.View(u.Layer + 1)}
+	var err error
+	if out.shipped, err = eco.Shipped(out.view, payload); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
 	}
 	for _, f := range out.shipped {
@@ -121,17 +151,24 @@ func (c *filesCheck) open(ctx context.Context, u plan.Update) error {
 	return nil
 }
 
-// check judges one update.
-func (c *filesCheck) check(u *checkedUpdate) error {
-	db, err := u.eco.Open(u.view)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
+// check judges one update. What it returns are the paths that neither the package nor anybody else accounts for, without a
+// digest where there is no file.
+func (c *filesCheck) check(u *checkedUpdate) ([]plan.WrittenFile, error) {
+	at := home{u.Type, u.Layer}
+	db := c.homes[at]
+	if db == nil {
+		var err error
+		if db, err = u.eco.Open(u.view); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
+		}
+		c.homes[at] = db
 	}
 	want := ecosystem.Key{Name: u.Name, Arch: u.NewArch()}
 	if !slices.ContainsFunc(db.Packages(), func(p ecosystem.Package) bool { return p.Key == want && p.Version == u.To }) {
-		return fmt.Errorf("%w: the database in layer %d does not list %s %s", ErrFiles, u.Layer, want, u.To)
+		return nil, fmt.Errorf("%w: the database in layer %d does not list %s %s", ErrFiles, u.Layer, want, u.To)
 	}
 	var taken map[string]bool
+	var differing []plan.WrittenFile
 	for _, f := range u.shipped {
 		n, ok := u.view.Lookup(f.Path)
 		if !ok {
@@ -149,12 +186,17 @@ func (c *filesCheck) check(u *checkedUpdate) error {
 		case taken == nil:
 			taken = others(db, u.view, want)
 		}
-		if !taken[f.Path] {
-			return fmt.Errorf("%w: layer %d: %s is not what %s %s ships (%s)", ErrFiles, u.Layer, f.Path, u.Key(), u.To, u.Artifact.URL)
+		if taken[f.Path] {
+			c.out.Taken++
+			continue
 		}
-		c.out.Taken++
+		w := plan.WrittenFile{Path: f.Path, Package: want.String()}
+		if inode != nil && inode.IsRegular() {
+			w.SHA256 = hex.EncodeToString(inode.SHA256[:])
+		}
+		differing = append(differing, w)
 	}
-	return nil
+	return differing, nil
 }
 
 // others are the paths that a database gives to other packages.

@@ -34,7 +34,7 @@ func (l *loop) locked(ctx context.Context) error {
 		p.Updates = append(p.Updates, update)
 	}
 	p.Held, p.Unmanaged, p.Repositories = []plan.Hold{}, []plan.Unmanaged{}, lock.Repositories
-	return l.describeEdits()
+	return l.describeEdits(decision)
 }
 
 // lockedDecision is what the policy would have decided to come to the lock's updates, in its order.

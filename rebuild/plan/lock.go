@@ -43,6 +43,8 @@ type PlatformLock struct {
 	Choices
 	// KeptFiles are the changed files that the updates leave alone.
 	KeptFiles []KeptFile `json:"keptFiles,omitempty"`
+	// WrittenFiles are those that scripts write anew: for whoever holds the result against the package files.
+	WrittenFiles []WrittenFile `json:"writtenFiles,omitempty"`
 	// Repositories are the verified indexes that the updates were chosen from: for the record.
 	Repositories []Repository `json:"repositories"`
 }
@@ -86,7 +88,7 @@ func NewLock(tool string, source v1.Hash) *Lock {
 func (l *Lock) Add(p *Plan) {
 	l.Platforms = append(l.Platforms, PlatformLock{
 		Platform: p.Image.Platform, Image: p.Image.Digest, Updates: p.Updates, Repositories: p.Repositories, Choices: p.Choices,
-		KeptFiles: p.KeptFiles,
+		KeptFiles: p.KeptFiles, WrittenFiles: p.WrittenFiles,
 	})
 }
 

@@ -31,9 +31,11 @@ type Plan struct {
 	EOL        *Date      `json:"eol"`
 	Overridden []Override `json:"overridden"`
 	// KeptFiles are changed configuration files that keep the administrator's content.
-	KeptFiles    []KeptFile   `json:"keptFiles"`
-	Layers       []Layer      `json:"layers"`
-	Repositories []Repository `json:"repositories"`
+	KeptFiles []KeptFile `json:"keptFiles"`
+	// WrittenFiles are files of updated packages that the packages' own scripts write anew when they are configured.
+	WrittenFiles []WrittenFile `json:"writtenFiles,omitempty"`
+	Layers       []Layer       `json:"layers"`
+	Repositories []Repository  `json:"repositories"`
 	// Choices are the editing rules' choices that are not the default.
 	Choices Choices `json:"choices"`
 }
@@ -143,6 +145,14 @@ type Override struct {
 type KeptFile struct {
 	Path    string `json:"path"`
 	Package string `json:"package"`
+}
+
+// WrittenFile is a file that a package ships and a script has other content for.
+type WrittenFile struct {
+	Path    string `json:"path"`
+	Package string `json:"package"`
+	// SHA256 is that of the content in the layer where the package is at home, in hexadecimal.
+	SHA256 string `json:"sha256"`
 }
 
 // Action is what happens to a layer.

@@ -226,8 +226,8 @@ func (e *evidence) files(ctx context.Context, lock *plan.PlatformLock) error {
 	case err != nil:
 		return err
 	}
-	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d taken over, %d removed by the image's author",
-		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Kept, checked.Taken, checked.Absent)
+	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d taken over, %d written by scripts, %d removed by the image's author",
+		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Kept, checked.Taken, checked.Written, checked.Absent)
 	done(count(checked.Same, "file"))
 	return nil
 }
