@@ -38,6 +38,8 @@ type Layer struct {
 	// Digest names the layer's blob, DiffID its uncompressed content: "sha256:…".
 	Digest string `json:"digest"`
 	DiffID string `json:"diffId"`
+	// Size is the blob's size in bytes, 0 where it is not known.
+	Size int64 `json:"size,omitempty"`
 	// CreatedBy is the instruction in the image's history that made the layer, empty where it has none.
 	CreatedBy string `json:"createdBy,omitempty"`
 }

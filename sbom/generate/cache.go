@@ -17,7 +17,7 @@ import (
 )
 
 // cacheVersion changes when the same image gives another document although no library changed.
-const cacheVersion = "1"
+const cacheVersion = "2"
 
 // cacheKey names a document by everything that it depends on but the name of the image: the image's content and
 // configuration, the time, the scope, and the versions of what made it.

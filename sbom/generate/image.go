@@ -31,8 +31,6 @@ type Image struct {
 type Layer struct {
 	sbom.Layer
 	MediaType string
-	// Size is the blob's size in bytes.
-	Size int64
 }
 
 // Describe reads an image's manifest and configuration; no layer is read.
@@ -64,8 +62,8 @@ func Describe(ref string, img v1.Image) (Image, error) {
 	}
 	instructions := layerHistory(config.History)
 	for i, blob := range manifest.Layers {
-		l := Layer{MediaType: string(blob.MediaType), Size: blob.Size}
-		l.Layer = sbom.Layer{Index: i, Digest: blob.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String()}
+		l := Layer{MediaType: string(blob.MediaType)}
+		l.Layer = sbom.Layer{Index: i, Digest: blob.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: blob.Size}
 		if len(instructions) == len(manifest.Layers) {
 			l.CreatedBy = instructions[i]
 		}

@@ -48,13 +48,13 @@ func (o *diffOptions) run(ctx context.Context, older, newer string) error {
 		return err
 	}
 	var d *diff.Diff
+	var before, after *generate.Document
 	err = o.during(func(s *pipeline.Session) error {
-		before, err := o.anyDocument(ctx, s, older)
-		if err != nil {
+		var err error
+		if before, err = o.anyDocument(ctx, s, older); err != nil {
 			return err
 		}
-		after, err := o.anyDocument(ctx, s, newer)
-		if err != nil {
+		if after, err = o.anyDocument(ctx, s, newer); err != nil {
 			return err
 		}
 		d = pipeline.Compare(before, after)
@@ -67,7 +67,7 @@ func (o *diffOptions) run(ctx context.Context, older, newer string) error {
 		"table":    func(w io.Writer) error { return report.DiffTable(w, d, o.colour(o.env.Stdout)) },
 		"markdown": func(w io.Writer) error { return report.DiffMarkdown(w, d) },
 		"json":     func(w io.Writer) error { return report.DiffJSON(w, d) },
-		"html":     func(w io.Writer) error { return render.DiffHTML(w, d, o.reportRun()) },
+		"html":     func(w io.Writer) error { return render.DiffHTML(w, d, before.Layers, after.Layers, o.reportRun()) },
 	})
 	if err != nil {
 		return err

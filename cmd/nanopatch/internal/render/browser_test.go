@@ -77,7 +77,7 @@ func pages(t *testing.T) map[string][]byte {
 			h := hostilePlan()
 			return ResultHTML(b, sampleResult(h), sampleRun)
 		},
-		"diff": func(b *bytes.Buffer) error { return DiffHTML(b, d, sampleRun) },
+		"diff": func(b *bytes.Buffer) error { return DiffHTML(b, d, sampleLayers(0), sampleLayers(1), sampleRun) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -332,4 +332,18 @@ func TestPrinted(t *testing.T) {
 	if !bytes.HasPrefix(pdf, []byte("%PDF-")) {
 		t.Errorf("%d bytes that are no PDF", len(pdf))
 	}
+}
+
+// sampleLayers are one side of a diff: the base is on both, the second layer is made anew and there is one more each time.
+func sampleLayers(side int) []sbom.Layer {
+	layers := []sbom.Layer{
+		{Index: 0, Digest: "sha256:" + strings.Repeat("a1", 32), DiffID: "base", Size: 48 << 20, CreatedBy: "ADD rootfs.tar / # buildkit"},
+		{Index: 1, Digest: "sha256:" + strings.Repeat("b2", 32), DiffID: fmt.Sprint("packages ", side), Size: 12<<20 + int64(side), CreatedBy: "RUN apt-get install -y nginx"},
+	}
+	for i := range side {
+		layers = append(layers, sbom.Layer{
+			Index: 2 + i, Digest: "sha256:" + strings.Repeat("c3", 32), DiffID: fmt.Sprint("more ", i), Size: 4 << 10, CreatedBy: "COPY site/ /srv/ # buildkit",
+		})
+	}
+	return layers
 }

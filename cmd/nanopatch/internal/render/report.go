@@ -13,6 +13,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
+	"github.com/nanopatch/nanopatch/sbom"
 	"github.com/nanopatch/nanopatch/sbom/diff"
 	"github.com/nanopatch/nanopatch/sbom/report"
 	"github.com/nanopatch/nanopatch/sbom/report/page"
@@ -66,9 +67,10 @@ func ResultHTML(w io.Writer, r *pipeline.Result, run Run) error {
 	return page.HTML(w, p)
 }
 
-// DiffHTML writes a diff as a page.
-func DiffHTML(w io.Writer, d *diff.Diff, run Run) error {
+// DiffHTML writes a diff as a page. older and newer are the layers of both sides, as far as they are known.
+func DiffHTML(w io.Writer, d *diff.Diff, older, newer []sbom.Layer, run Run) error {
 	p := report.DiffPage(d)
+	p.Parts[0].Layers = diffBars(older, newer)
 	p.Footer = fmt.Sprintf("Made by nanopatch %s on %s.", run.Version, run.Now.UTC().Format("2 January 2006, 15:04 UTC"))
 	return page.HTML(w, p)
 }

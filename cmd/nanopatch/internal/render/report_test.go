@@ -158,7 +158,7 @@ func TestWriteErrors(t *testing.T) {
 	plans := []*plan.Plan{p}
 	for i, err := range []error{
 		PlanHTML(brokenWriter{}, plans, sampleRun), ResultHTML(brokenWriter{}, sampleResult(p), sampleRun),
-		DiffHTML(brokenWriter{}, &diff.Diff{}, sampleRun), SARIF(brokenWriter{}, plans, ""), PlanMarkdown(brokenWriter{}, plans, sampleRun.Now),
+		DiffHTML(brokenWriter{}, &diff.Diff{}, nil, nil, sampleRun), SARIF(brokenWriter{}, plans, ""), PlanMarkdown(brokenWriter{}, plans, sampleRun.Now),
 	} {
 		if err == nil {
 			t.Errorf("function %d: no error", i)
