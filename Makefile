@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e interop oracle sbom-oracle conformance soak bench lint docs all
+.PHONY: help build demo test race e2e interop oracle sbom-oracle conformance registries soak bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -45,6 +45,9 @@ sbom-oracle: $(BIN)/syft $(BIN)/crane $(BIN)/oras $(BIN)/buildx ## hold SBOMs ag
 conformance: $(BIN)/crane ## rebuild layers of every kind over every transport, and have other tools read them (e2e tries a few kinds)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/conformance -args -kinds all
 
+registries: $(BIN)/distribution ## run the tests of registries against the distribution project's version 3, too (e2e has Debian's version 2)
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -run Distribution ./rebuild/image
+
 soak: ## make 200 runs over registries that fail, kill others, and make two at once (e2e makes a few of each)
 	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/soak -args -runs 200 -kills 20 -all-pairs
 
@@ -82,6 +85,9 @@ $(BIN)/syft: .ci/tools/syft/go.mod .ci/tools/syft/go.sum
 # Modules of their own, for the same reason.
 $(BIN)/oras: .ci/tools/oras/go.mod .ci/tools/oras/go.sum
 	$(GO) -C .ci/tools/oras build -o $@ oras.land/oras/cmd/oras
+
+$(BIN)/distribution: .ci/tools/distribution/go.mod .ci/tools/distribution/go.sum
+	$(GO) -C .ci/tools/distribution build -o $@ github.com/distribution/distribution/v3/cmd/registry
 
 $(BIN)/buildx: .ci/tools/buildx/go.mod .ci/tools/buildx/go.sum
 	$(GO) -C .ci/tools/buildx build -o $@ github.com/docker/buildx/cmd/buildx

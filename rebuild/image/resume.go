@@ -175,7 +175,7 @@ func (r *resumer) upload(req *http.Request) (*http.Response, error) {
 				return nil, &requestError{fmt.Errorf("%s does not say where the next part of an upload goes", req.URL.Host)}
 			}
 		case !u.resumable(resp, err) || !u.resume():
-			return resp, err
+			return u.give(resp, err)
 		default:
 			if resp != nil {
 				_ = resp.Body.Close()
@@ -195,8 +195,22 @@ type upload struct {
 	body     io.ReadCloser
 	at, size int64
 	patience *patience
-	// last is what the registry last said of the upload when it was asked.
+	// last is what the registry last said of the upload when it was asked; nil is not yet.
 	last *http.Response
+}
+
+// give is the end of an upload that failed. A registry that has lost track of one that was resumed takes it from the
+// beginning, so that is a failure for now.
+func (u *upload) give(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil || u.last == nil {
+		return resp, err
+	}
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
+		_ = resp.Body.Close()
+		return nil, &requestError{fmt.Errorf("%s cannot go on with an upload that broke off: %w", u.to.Host, &statusError{resp.StatusCode})}
+	}
+	return resp, nil
 }
 
 // send sends the next n bytes. All at once, as nearly every registry likes it best, goes as the request came.
@@ -232,7 +246,9 @@ func (u *upload) resumable(resp *http.Response, err error) bool {
 	if err != nil {
 		return isTemporary(u.req.Context(), err) && !isSource(err)
 	}
-	return resp.StatusCode >= http.StatusInternalServerError && isTemporaryStatus(resp.StatusCode)
+	// What the registry said of its place may be outdated when it was still busy with what came before the break.
+	outdated := resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && u.last != nil
+	return outdated || resp.StatusCode >= http.StatusInternalServerError && isTemporaryStatus(resp.StatusCode)
 }
 
 // receivedRange is how much of an upload a registry has: "0-" and the last byte's place.

@@ -157,6 +157,8 @@ type uploads struct {
 	received map[string][]byte
 	// parts are the ranges that came, each as in its request.
 	parts []string
+	// outdated is how many answers are still to tell less than is there.
+	outdated int
 }
 
 var uploadID = regexp.MustCompile(`^(/v2/.+/blobs/uploads/)([0-9]+)$`)
@@ -191,6 +193,10 @@ func (u *uploads) answer(w http.ResponseWriter, r *http.Request) bool {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	case http.MethodGet:
+		if u.outdated > 0 {
+			u.outdated--
+			have = have[:len(have)/2]
+		}
 		w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, len(have)-1)))
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodPut:
@@ -204,6 +210,20 @@ func TestResumedUpload(t *testing.T) {
 	// A cut loses what was on its way; to begin again would cost 5 MiB each time.
 	if pushed := testCutUpload(t, newUploads(t).registry.Host); pushed > 17*mebibyte {
 		t.Error("what was there already was sent again")
+	}
+}
+
+// A registry that is still busy with what came before the break tells more when it is asked again; one that never agrees with
+// itself gets the blob from the beginning.
+func TestUploadStatusOutdated(t *testing.T) {
+	for name, outdated := range map[string]int{"once": 1, "always": 1000} {
+		t.Run(name, func(t *testing.T) {
+			u := newUploads(t)
+			u.outdated = outdated
+			if pushed := testCutUpload(t, u.registry.Host); name == "once" && pushed > 17*mebibyte {
+				t.Error("what was there already was sent again")
+			}
+		})
 	}
 }
 

@@ -21,6 +21,21 @@ func StartDistribution(t testing.TB) string {
 	if err != nil {
 		t.Skip("docker-registry is not installed (Debian package docker-registry)")
 	}
+	return startDistribution(t, program)
+}
+
+// StartDistribution3 is StartDistribution for version 3 of the same server, which `make registries` builds.
+func StartDistribution3(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("distribution")
+	if err != nil {
+		t.Skip("version 3 of the distribution server is not in PATH (make registries builds it)")
+	}
+	return startDistribution(t, program)
+}
+
+func startDistribution(t testing.TB, program string) string {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +55,7 @@ func StartDistribution(t testing.TB) string {
 	}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, "serve", config)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none") // version 3 would look for a collector
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -64,10 +80,10 @@ func StartDistribution(t testing.TB) string {
 		}
 		select {
 		case <-ended:
-			t.Fatalf("docker-registry ended: %s", output.String())
+			t.Fatalf("%s ended: %s", program, output.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	t.Fatal("docker-registry does not answer")
+	t.Fatalf("%s does not answer", program)
 	return ""
 }
