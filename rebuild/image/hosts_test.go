@@ -39,8 +39,8 @@ func writePEM(t *testing.T, file, kind string, der []byte) string {
 	return file
 }
 
-// clientCertificate makes a certificate that is its own authority.
-func clientCertificate(t *testing.T, dir string) (cert *x509.Certificate, certFile, keyFile string) {
+// certificate makes a certificate for a client, and for a server of a name, that is its own authority.
+func certificate(t *testing.T, dir, host string) (cert *x509.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,7 +48,8 @@ func clientCertificate(t *testing.T, dir string) (cert *x509.Certificate, certFi
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "me"}, NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, DNSNames: []string{host},
+		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -64,14 +65,12 @@ func clientCertificate(t *testing.T, dir string) (cert *x509.Certificate, certFi
 	return cert, writePEM(t, filepath.Join(dir, "client.cert"), "CERTIFICATE", der), writePEM(t, filepath.Join(dir, "client.key"), "PRIVATE KEY", keyDER)
 }
 
-// startTLS puts a registry behind TLS and returns its host and a file with its authority.
+// startTLS puts a registry behind TLS that wants a client certificate, and returns its host and a file with its authority.
 func startTLS(t *testing.T, reg http.Handler, clients *x509.CertPool) (host, caFile string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(reg)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if clients != nil {
-		server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MinVersion: tls.VersionTLS12}
-	}
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "https://"), writePEM(t, filepath.Join(t.TempDir(), "ca.crt"), "CERTIFICATE", server.Certificate().Raw)
@@ -81,7 +80,7 @@ func startTLS(t *testing.T, reg http.Handler, clients *x509.CertPool) (host, caF
 func TestHostCertificates(t *testing.T) {
 	reg := imagetest.NewRegistry(t, true)
 	push(t, client(t), ref(t, reg.Host+"/app:1"), linux(t, "amd64", "x"))
-	cert, certFile, keyFile := clientCertificate(t, t.TempDir())
+	cert, certFile, keyFile := certificate(t, t.TempDir(), "client.test")
 	clients := x509.NewCertPool()
 	clients.AddCert(cert)
 	host, caFile := startTLS(t, reg, clients)
@@ -147,17 +146,20 @@ func connectProxy(t *testing.T, to string, asked *atomic.Int64) string {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		near, _, err := http.NewResponseController(w).Hijack()
+		near, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
+			_ = far.Close()
+			return
+		}
+		defer near.Close()
+		if _, err := io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 			_ = far.Close()
 			return
 		}
 		go func() {
 			defer far.Close()
-			_, _ = io.Copy(far, near)
+			_, _ = io.Copy(far, buffered)
 		}()
-		defer near.Close()
 		_, _ = io.Copy(near, far)
 	}))
 	t.Cleanup(server.Close)
@@ -166,8 +168,8 @@ func connectProxy(t *testing.T, to string, asked *atomic.Int64) string {
 
 // The environment says which hosts are reached by a proxy. It is read once in a process, so another one tries.
 func TestProxy(t *testing.T) {
-	// httptest's certificate is for example.com too, and proxies are for hosts elsewhere only.
-	const name = "example.com/app:1"
+	// Proxies are for hosts elsewhere only; of this name nobody is (RFC 6761).
+	const name = "registry.test/app:1"
 	if ca := os.Getenv("NANOPATCH_TEST_PROXIED"); ca != "" {
 		_, err := client(t, func(o *image.Options) { o.CACert, o.Retry.Tries = ca, 1 }).Open(t.Context(), ref(t, name))
 		if err != nil {
@@ -177,17 +179,24 @@ func TestProxy(t *testing.T) {
 	}
 	reg := imagetest.NewRegistry(t, true)
 	push(t, client(t), ref(t, reg.Host+"/app:1"), linux(t, "amd64", "x"))
-	host, caFile := startTLS(t, reg, nil)
+	_, certFile, keyFile := certificate(t, t.TempDir(), "registry.test")
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(reg)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	defer server.Close()
 	var asked atomic.Int64
-	proxy := connectProxy(t, host, &asked)
+	proxy := connectProxy(t, server.Listener.Addr().String(), &asked)
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	try := func(env ...string) error {
 		cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestProxy$", "-test.v")
-		// Nobody answers for other names: a resolver on loopback that does not exist.
-		cmd.Env = append(os.Environ(), append(env, "NANOPATCH_TEST_PROXIED="+caFile)...)
+		cmd.Env = append(os.Environ(), append(env, "NANOPATCH_TEST_PROXIED="+certFile)...)
 		out, err := cmd.CombinedOutput()
 		t.Logf("%s", out)
 		return err
@@ -197,7 +206,7 @@ func TestProxy(t *testing.T) {
 	}
 	asked.Store(0)
 	var exit *exec.ExitError
-	if err := try("HTTPS_PROXY="+proxy, "NO_PROXY=example.com"); !errors.As(err, &exit) || asked.Load() != 0 {
+	if err := try("HTTPS_PROXY="+proxy, "NO_PROXY=registry.test"); !errors.As(err, &exit) || asked.Load() != 0 {
 		t.Errorf("past the proxy: %v, asked %d times", err, asked.Load())
 	}
 }
