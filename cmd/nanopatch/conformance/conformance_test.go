@@ -199,8 +199,8 @@ func (s *suite) blame(t *testing.T, tool string, k kind, tr *transport, source, 
 		}
 	}
 	letter := strings.ToUpper(tool[:1])
-	if why == nil || k.name == "gzip" { // every tool reads that one: what else is wrong shows here
-		t.Errorf("%s: %s fails at the result, and not at the source: %v", tr.name, tool, failed)
+	if why == nil || !slices.Contains(k.trouble, tool) {
+		t.Errorf("%s: %s fails at the result: %v; at the source: %v", tr.name, tool, failed, why)
 		return letter + "✗"
 	}
 	t.Logf("%s: %s: %v; %s of the source: %v", tr.name, tool, failed, witness, why)
