@@ -36,6 +36,9 @@ func TestKilledAnywhere(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if int(killed.Load()) < len(points)/2 {
+		t.Errorf("only %d of %d runs were killed", killed.Load(), len(points))
+	}
 	fmt.Printf("soak: %d runs killed at %d chosen requests; each next run ended as undisturbed: %v\n", killed.Load(), len(points), !t.Failed())
 }
 

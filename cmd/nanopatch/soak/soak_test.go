@@ -99,6 +99,11 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for _, kind := range append(faultKinds, "kill -9") {
+		if *runs >= 50 && s.counts[kind+" faults"] == 0 {
+			t.Errorf("no run saw a %s", kind)
+		}
+	}
 	var lines []string
 	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
 		lines = append(lines, fmt.Sprintf("%d %s", s.counts[what], what))
@@ -169,6 +174,9 @@ func (s *soak) mustEndWell(t *testing.T, f *faulty, cache, what string) {
 	t.Helper()
 	if digest := s.mustRebuild(t, f, cache); digest != s.undisturbed {
 		t.Errorf("%s: ended as %s, undisturbed it is %s", what, digest, s.undisturbed)
+	}
+	if digest, err := headDigest(f.direct + "/out/base:new"); err != nil || digest != s.undisturbed {
+		t.Errorf("%s: the tag names %s, %v; undisturbed it is %s", what, digest, err, s.undisturbed)
 	}
 	s.checkTags(t, f, what)
 	if t.Failed() {
