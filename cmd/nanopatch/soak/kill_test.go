@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestKilledAnywhere kills runs at chosen requests, before the registry hears of them and after it has answered, the one
@@ -83,7 +84,7 @@ func (s *soak) killedAt(t *testing.T, p point) bool {
 	cache := t.TempDir()
 	out := s.program(t, cache, func(cmd *exec.Cmd) {
 		f.killOn(p.request, p.late, func() { _ = cmd.Process.Kill() })
-	}, s.rebuildArgs(f, "/out/base:new")...)
+	}, s.rebuildArgs(f, "/out/base:new", time.Minute)...)
 	f.killOn(0, false, nil)
 	s.ended(t, p.String(), out)
 	s.checkTags(t, f, p.String())

@@ -140,7 +140,7 @@ func (s *soak) disturbed(t *testing.T, seed uint64) int {
 		out := s.program(t, cache, func(cmd *exec.Cmd) {
 			f.arm(rng, rate, faults)
 			f.killOn(killAt, killAt%2 == 0, func() { _ = cmd.Process.Kill() })
-		}, s.rebuildArgs(f, "/out/base:new")...)
+		}, s.rebuildArgs(f, "/out/base:new", patience)...)
 		f.arm(rng, 0, 0)
 		f.killOn(0, false, nil)
 		s.count(s.ended(t, what, out), 1)
@@ -184,18 +184,20 @@ func (s *soak) mustEndWell(t *testing.T, f *faulty, cache, what string) {
 	}
 }
 
-func (s *soak) rebuildArgs(f *faulty, to string) []string {
+// rebuildArgs are those of a run that waits so long for a registry that stalls: a run without faults must not take a busy
+// machine for one.
+func (s *soak) rebuildArgs(f *faulty, to string, wait time.Duration) []string {
 	return []string{
 		"rebuild", f.host + "/base:old", "-t", f.host + to, "--key", s.key + ".key", "-q", "-o", "json",
 		"--repo-override", s.twin.Repository, "--repo-override", fixture.SecurityMirror(s.twin.Repository), "--keyring", s.twin.Keyring,
-		"--registry-timeout", patience.String(),
+		"--registry-timeout", wait.String(),
 	}
 }
 
 // mustRebuild runs without faults and returns the result's digest.
 func (s *soak) mustRebuild(t *testing.T, f *faulty, cache string) string {
 	t.Helper()
-	out := s.program(t, cache, nil, s.rebuildArgs(f, "/out/base:new")...)
+	out := s.program(t, cache, nil, s.rebuildArgs(f, "/out/base:new", time.Minute)...)
 	var result struct{ Image struct{ Digest string } }
 	if err := json.Unmarshal([]byte(out.stdout), &result); out.code != 0 || err != nil {
 		t.Errorf("without faults: exit code %d, %v: %s", out.code, err, out.stderr)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestTwoAtOnce makes two runs at the same time for one destination, over each kind of registry: the same run twice, two
@@ -32,7 +33,7 @@ func TestTwoAtOnce(t *testing.T) {
 			t.Run(strings.ReplaceAll(kind+" "+pair.what, " ", "-"), func(t *testing.T) {
 				f := newFaulty(t, kind)
 				s.seed(t, f)
-				s.together(t, f, pair.to, s.rebuildArgs(f, pair.to), append(s.rebuildArgs(f, pair.to), pair.more...))
+				s.together(t, f, pair.to, s.rebuildArgs(f, pair.to, time.Minute), append(s.rebuildArgs(f, pair.to, time.Minute), pair.more...))
 			})
 		}
 	}
