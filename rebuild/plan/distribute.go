@@ -391,6 +391,11 @@ func (d *distributor) apply(i int) error {
 
 // finish says of the edits what is known only when all are made; edits that ask for what is there are none.
 func (d *distributor) finish() error {
+	d.edits.Overridden = slices.DeleteFunc(d.edits.Overridden, func(o Override) bool {
+		// What is derived from packages' files is made anew where a layer has its own.
+		own, ok := d.own(o.Layer, o.Path)
+		return ok && d.edits.Layers[o.Layer][own.Path] != nil
+	})
 	d.edits.New = d.cur
 	for i, keys := range d.pending {
 		changes, err := d.edits.Old.Layer(i).Changes(d.edits.Layers[i])

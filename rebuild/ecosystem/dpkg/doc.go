@@ -18,7 +18,7 @@
 // the status file is written. Directories that exist are left alone, as dpkg does.
 //
 // Maintainer scripts run as dpkg would run them, over the tree and its pending changes, in an interpreter that executes
-// nothing (see package debscript); what they change is part of the upgrade. So do the triggers at the end. Upgrades of which
+// nothing (see package debscript); what they change is part of the upgrade. So do the triggers at the end, and ldconfig's work is done. Upgrades of which
 // not everything is known are held, with the reason: what a script does, a file that a program derives from others and that
 // is not made here, a conflict over a path. Nothing that packages' triggers derive from files is left silently out of date.
 //

@@ -83,7 +83,7 @@ func conffilesTaken(r *record, steps []ecosystem.Step) map[string]bool {
 			continue
 		}
 		for _, c := range d.conffiles {
-			if isConffile(r, c.path) {
+			if isConffile(r, c.path) && !c.removeOnUpgrade {
 				names[c.path] = true
 			}
 		}

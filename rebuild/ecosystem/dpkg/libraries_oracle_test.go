@@ -36,6 +36,14 @@ func (m *machine) linkerConf() {
 	m.write("etc/ld.so.conf.d/.hidden.conf", "/usr/lib/x86_64-linux-gnu/demo\n")
 }
 
+// bare is a library without section headers.
+func bare(lib string) string {
+	b := []byte(lib)
+	copy(b[40:48], make([]byte, 8))
+	copy(b[58:64], make([]byte, 6))
+	return string(b)
+}
+
 // ldconfig runs the real one in the machine's root.
 func (m *machine) ldconfig(format string) {
 	m.t.Helper()
@@ -48,6 +56,7 @@ func (m *machine) ldconfig(format string) {
 // TestLibrariesEqualLdconfig upgrades libraries with the real dpkg and ldconfig, and compares the cache and the links.
 func TestLibrariesEqualLdconfig(t *testing.T) {
 	needLdconfig(t)
+	const unconfigured = "no configuration"
 	const dir, other, better = "usr/lib/x86_64-linux-gnu/", "usr/lib/other/", "usr/lib/x86_64-linux-gnu/glibc-hwcaps/"
 	demo := func(version string) files {
 		return files{dir + "libdemo.so.1": "-> libdemo.so.1." + version, dir + "libdemo.so.1." + version: library("libdemo.so.1", version)}
@@ -76,12 +85,18 @@ func TestLibrariesEqualLdconfig(t *testing.T) {
 		"two directories":     {with(demo("1"), files{other + "libdemo.so.1": library("libdemo.so.1", "o")}), with(demo("2"), files{other + "libdemo.so.1": library("libdemo.so.1", "p"), other + "libtwo.so.2": library("libtwo.so.2", ""), dir + "libtwo.so.2": library("libtwo.so.2", "")})},
 		"better processors":   {with(demo("1"), files{better + "x86-64-v3/libdemo.so.1": library("libdemo.so.1", "v3")}), with(demo("2"), files{better + "x86-64-v3/libdemo.so.1": library("libdemo.so.1", "V3"), dir + "libnew.so.1": library("libnew.so.1", "")})},
 		"no better processor": {with(demo("1"), files{better + "x86-64-v3/libdemo.so.1": library("libdemo.so.1", "v3"), better + "x86-64-v4/libdemo.so.1": library("libdemo.so.1", "v4")}), with(demo("2"), files{better + "x86-64-v4/libdemo.so.1": library("libdemo.so.1", "v4")})},
+		"no section headers":  {demo("1"), files{dir + "libdemo.so.1": "-> libdemo.so.1.2", dir + "libdemo.so.1.2": bare(library("libdemo.so.1", "2"))}},
+		unconfigured:          {demo("1"), with(demo("2"), files{dir + "libnew.so.1": library("libnew.so.1", "")})},
 		"elsewhere":           {with(demo("1"), files{dir + "demo/libp.so": library("libp.so", "")}), with(demo("2"), files{dir + "demo/libp.so.1": library("libp.so.1", "")})},
 	} {
 		for _, format := range []string{"new", "compat"} {
 			t.Run(name+"/"+format, func(t *testing.T) {
 				m := newMachine(t)
 				m.linkerConf()
+				if name == unconfigured {
+					m.remove("etc/ld.so.conf")
+					m.dpkg("-i", build(t, spec{name: "libc-bin", version: "1", arch: "amd64", files: files{"usr/share/doc/libc-bin/x": ""}}))
+				}
 				pack := func(version string, shipped files) string {
 					return build(t, spec{name: "libdemo1", version: version, files: with(shipped, files{dir + "libsame.so.5": library("libsame.so.5", ""), "usr/lib/libtop.so.1": library("libtop.so.1", "")})})
 				}

@@ -106,11 +106,46 @@ func TestLibraries(t *testing.T) {
 		{
 			name: "another file may have the soname", cache: cache(binary.LittleEndian, [2]string{"libx.so.1", "/lib/x86_64-linux-gnu/libx.so.1"}, known),
 			old:    files{dir + "libx.so.1": "-> libx.so.1.1", dir + "libx.so.1.1": library("libx.so.1", "1")},
-			change: func(m *image) { m.write(dir+"libx.so.1.0", "its author's") }, hold: "libx.so.1.0 may be another library of this name",
+			change: func(m *image) { m.write(dir+"libx.so.1.0", "its author's") }, hold: "libx.so.1.0 may be another library of the name libx.so.1",
 		},
 		{
 			name: "for another machine", cache: strings.Replace(cache(binary.LittleEndian, known), "\x03\x03", "\x03\x0a", 1),
-			hold: "libdemo.so.1.2 is a library of another kind",
+			hold: "libdemo.so.1.2 is for another machine",
+		},
+		{
+			name: "a machine that no library is for", cache: cache(binary.LittleEndian, known),
+			new:  files{dir + "libarm.so.1": strings.Replace(library("libarm.so.1", ""), "\x03\x00\x3e\x00", "\x03\x00\xb7\x00", 1)},
+			hold: "libarm.so.1 is not in it, and for a machine that no library in it is for",
+		},
+		{
+			name: "configuration changes", cache: cache(binary.LittleEndian, known),
+			new: files{"etc/ld.so.conf.d/z.conf": "/opt/own\n"}, hold: "/etc/ld.so.conf.d/z.conf changes, which configures it",
+		},
+		{
+			name: "spelt otherwise", cache: cache(binary.LittleEndian, [2]string{"libdemo.so.1", "/usr/lib/x86_64-linux-gnu/libdemo.so.1"}),
+			hold: "it has libraries of /usr/lib/x86_64-linux-gnu, which is searched under another name",
+		},
+		{
+			name: "for processors of old", cache: cache(binary.LittleEndian, known),
+			new: files{dir + "haswell/libdemo.so.1": library("libdemo.so.1", "h")}, hold: "haswell has libraries for certain processors",
+		},
+		{
+			name: "a link to what is not known", cache: cache(binary.LittleEndian, [2]string{"libelse.so.1", "/lib/x86_64-linux-gnu/libelse.so.1"}, known),
+			change: func(m *image) { m.write(dir+"libelse.so.1", library("libelse.so.1", "")) },
+			new:    files{dir + "libelse.so": "-> libelse.so.1"}, hold: "libelse.so leads to a file of which it is not known",
+		},
+		{
+			name: "another file may come first", cache: cache(binary.LittleEndian, [2]string{"libx.so.1", "/lib/x86_64-linux-gnu/libx.so.1"}, known),
+			old: files{dir + "libx.so.1.1": library("libx.so.1", "1")}, new: files{dir + "libx.so.1.2": library("libx.so.1", "2")},
+			change: func(m *image) {
+				m.symlink(dir+"libx.so.1", "libx.so.1.1")
+				m.write(dir+"libx.so.1.9", "its author's")
+			},
+			hold: "libx.so.1.9 may be another library of the name libx.so.1",
+		},
+		{
+			name: "too much configuration", cache: cache(binary.LittleEndian, known),
+			change: func(m *image) { m.write("etc/ld.so.conf.d/large.conf", strings.Repeat("/a/b\n", 2000)) }, hold: "the linker's configuration is too large",
 		},
 		{
 			name: "endless configuration", cache: cache(binary.LittleEndian, known),

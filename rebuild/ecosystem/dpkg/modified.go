@@ -90,7 +90,8 @@ func (u *upgrade) cameAlong(in *install, at string) bool {
 // modifiedLink judges a symbolic link that the new version does not have like this. The database does not say where a
 // link led. It counts as the package's if it leads to something of this package or of another from the same source, as
 // those do that lead to a library's latest version, or to nothing beside itself; whoever points it elsewhere leads it
-// out of there. It also does if it is as old as a file of the package that is as installed: a link made later is younger.
+// out of there. It also does if it has the time of a file of the package that is as installed, beside which it lies: a link made
+// later is younger.
 func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	target := existing.Linkname
 	if !strings.HasPrefix(target, "/") {
@@ -106,14 +107,20 @@ func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	return notKnown
 }
 
-// cameWithFiles tells whether something has the time of a file of the package that is as it was installed.
+// cameWithFiles tells whether something has the time of a file of the package that is as it was installed, in the same layer. A time
+// that the package's file list has as well, which is made when the package is installed, tells nothing.
 func (u *upgrade) cameWithFiles(in *install, existing script.File) bool {
+	own, ok := u.db.view.Lookup(existing.Path)
+	list, listed := u.db.view.Lookup(u.db.resolved(u.db.infoPath(in.old, infoList)))
+	if !ok || !listed || list.Inode().ModTime.Equal(existing.ModTime) {
+		return false
+	}
 	for at, name := range in.oldPlace {
-		f, ok := u.before.Lookup(at)
-		if !ok || f.Regular() == nil || !f.Regular().ModTime.Equal(existing.ModTime) {
+		f, ok := u.db.view.Lookup(at)
+		if !ok || f.Layer != own.Layer || f.Inode() == nil || !f.Inode().IsRegular() || !f.Inode().ModTime.Equal(existing.ModTime) {
 			continue
 		}
-		if want, known := recordedBy(in.old, in.oldSums, name); known && f.Regular().MD5 == want {
+		if want, known := recordedBy(in.old, in.oldSums, name); known && f.Inode().MD5 == want {
 			return true
 		}
 	}

@@ -252,3 +252,17 @@ func content(t *testing.T, e *layer.Entry) []byte {
 	}
 	return data
 }
+
+// Apply gives a layer with the changes of an effect, by the layer package's own rules.
+func Apply(t testing.TB, x *layer.Index, effect *ecosystem.Effect) *layer.Index {
+	t.Helper()
+	edits := make(layer.Edits)
+	for _, c := range effect.Changes {
+		edits[c.Path] = c.Entry
+	}
+	edited, err := x.Apply(edits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return edited
+}

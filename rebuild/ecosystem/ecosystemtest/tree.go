@@ -1,3 +1,5 @@
+//go:build linux
+
 package ecosystemtest
 
 import (
@@ -7,11 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"testing"
 
-	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/overlay"
-	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
 // Xattr is the extended attribute that WriteTar looks for.
@@ -76,18 +75,4 @@ func header(p, name string, info fs.FileInfo) (*tar.Header, error) {
 		h.PAXRecords = map[string]string{overlay.XattrPrefix + Xattr: string(value[:n])}
 	}
 	return h, nil
-}
-
-// Apply gives a layer with the changes of an effect, by the layer package's own rules.
-func Apply(t testing.TB, x *layer.Index, effect *ecosystem.Effect) *layer.Index {
-	t.Helper()
-	edits := make(layer.Edits)
-	for _, c := range effect.Changes {
-		edits[c.Path] = c.Entry
-	}
-	edited, err := x.Apply(edits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return edited
 }

@@ -153,6 +153,9 @@ func request(p *script.Process) (int, error) {
 	if p.Captured() && !strings.Contains(name, "-query-") && name != "fc-cache" { // which writes a log
 		return 0, p.Unknownf("is not modelled, and its output is used")
 	}
+	if name == "ldconfig" && len(p.Args) > 1 && !slices.Equal(p.Args[1:], []string{"--verbose"}) {
+		return 0, p.Unknownf("searches otherwise than by its configuration")
+	}
 	of(p).requests[name] = true
 	return 0, nil
 }

@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -212,7 +212,7 @@ func order(rank func(Entry) int) func(a, b Entry) int {
 }
 
 // ones counts the features of a processor.
-func ones(hwcap uint64) int { return strings.Count(fmt.Sprintf("%b", hwcap), "1") }
+func ones(hwcap uint64) int { return bits.OnesCount64(hwcap) }
 
 // Compare compares names of libraries with the numbers in them by value: _dl_cache_libcmp in glibc's elf/dl-cache.c. It is
 // negative if a comes before b.

@@ -62,7 +62,11 @@ func TestWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again.Entries = append(again.Entries, again.Entry(&Library{machine: kindX8664, libc6: true}, "libcap.so.2", "/lib/libcap.so.2"))
+			e, known := again.Entry(&Library{machine: kindX8664}, "libcap.so.2", "/lib/libcap.so.2")
+			if !known {
+				t.Error("the kind of libcap.so.2 is not known")
+			}
+			again.Entries = append(again.Entries, e)
 			again.Sort(func(Entry) int { return 0 })
 			if got := again.Bytes(); !bytes.Equal(got, all) {
 				t.Errorf("with one more:\n%q\nwant\n%q", got, all)
@@ -97,7 +101,12 @@ func TestHost(t *testing.T) {
 		f.Close()
 		if err != nil {
 			t.Errorf("%s: %v", e.Path, err)
-		} else if got := c.Entry(l, e.Soname, e.Path); e.Subdir == "" && got != e {
+			continue
+		}
+		if got, known := c.Entry(l, e.Soname, e.Path); e.Subdir == "" && (got != e || !known) {
+			t.Errorf("%s: %+v, want %+v", e.Path, got, e)
+		}
+		if got, known := c.Renew(e, l); got != e || !known {
 			t.Errorf("%s: %+v, want %+v", e.Path, got, e)
 		}
 	}

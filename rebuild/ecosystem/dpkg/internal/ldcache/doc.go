@@ -10,7 +10,8 @@
 //
 // ldconfig makes the cache of all libraries that there are; of an image's layers only what the cache itself says of the
 // libraries is at hand. So the cache is edited: entries that an upgrade does not concern stay as they are. That a cache comes
-// out of its own entries byte for byte is the proof, for each image anew, that its ldconfig writes as this package does.
+// out of its own entries byte for byte is the proof, for each image anew, that its ldconfig writes as this package does. It is no
+// proof that the right libraries are in it: that is for the caller to know.
 //
 // The layouts are those of glibc's sysdeps/generic/dl-cache.h, the order is compare's in elf/cache.c, the strings are arranged as
 // in elf/stringtable.c; the kinds of libraries are from sysdeps/generic/ldconfig.h and the readelflib.c of each architecture.
