@@ -217,8 +217,14 @@ func (u *upload) give(resp *http.Response, err error) (*http.Response, error) {
 func (u *upload) send(n int64) (*http.Response, error) {
 	req := u.req.Clone(u.req.Context())
 	req.URL, req.ContentLength, req.GetBody = u.to, n, nil
-	part := &part{Reader: io.LimitReader(u.body, n), closed: make(chan struct{})}
+	part := &part{Reader: u.body, closed: make(chan struct{})} // to its end, where a layer's reader tells that it was another
+	if u.at+n < u.size {
+		part.Reader = io.LimitReader(u.body, n)
+	}
 	req.Body = part
+	if u.last != nil {
+		req.Header.Set("Expect", "100-continue") // nothing is sent that the registry does not want
+	}
 	if n < u.size {
 		// Without a unit and a total, unlike in HTTP.
 		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.at, u.at+n-1))
