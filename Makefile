@@ -1,7 +1,7 @@
 # Everything that is built or fetched here goes below .cache; nothing else in the tree changes but by `make docs`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race e2e interop oracle sbom-oracle conformance registries soak bench lint docs all
+.PHONY: help build demo test race e2e admission interop oracle sbom-oracle conformance registries soak bench lint docs all
 
 GO    ?= go
 CACHE := $(CURDIR)/.cache
@@ -51,6 +51,9 @@ registries: $(BIN)/distribution ## run the tests of registries against the distr
 soak: ## make 200 runs over registries that fail, kill others, and make two at once (e2e makes a few of each)
 	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/soak -args -runs 200 -kills 20 -all-pairs
 
+admission: $(BIN)/policy-tester ## let the tester of sigstore's admission controller judge what is signed
+	NANOPATCH_POLICY_TESTER=$(BIN)/policy-tester $(GO) test -tags e2e -count 1 -run TestPolicyController -v ./sign/cosign/
+
 interop: $(BIN)/cosign $(BIN)/cosign3 ## print which signatures the stock cosign 2 and 3 and nanopatch take from each other
 	PATH="$(BIN):$$PATH" NANOPATCH_COSIGN3=$(BIN)/cosign3 $(GO) test -tags e2e -count 1 -run TestInterop -v ./sign/cosign/
 
@@ -98,3 +101,7 @@ $(BIN)/cosign3: .ci/tools/cosign3/go.mod .ci/tools/cosign3/go.sum
 
 $(BIN)/crane: $(TOOLS)
 	$(GO) -C .ci/tools build -o $@ github.com/google/go-containerregistry/cmd/crane
+
+# A module of its own, too: a Kubernetes controller's requirements are none of anybody else's.
+$(BIN)/policy-tester: .ci/tools/policy/go.mod .ci/tools/policy/go.sum
+	$(GO) -C .ci/tools/policy build -o $@ github.com/sigstore/policy-controller/cmd/tester

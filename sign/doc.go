@@ -10,20 +10,25 @@
 //     (check "content"; forgery "a byte of a layer"), or the tag names another manifest (check "signed"; forgery "the tag names
 //     an older image").
 //   - It takes attestations away or leaves only some: an SBOM by the right signer is no signature (checks "signed", "attested";
-//     forgeries "stripped referrers", "no signature but an SBOM", "provenance stripped" with the policy's require).
+//     forgeries "stripped referrers", "no signature but an SBOM", "provenance stripped" with the policy's require). The same
+//     with the lists of the classic format (test TestClassicTampered); what two signers write there at a time is not lost
+//     (test TestClassicLostUpdate).
 //   - It mixes and matches: a signature or attestation of another image is moved over (check "subject"; forgeries "SBOM of
 //     another image", "diff of another pair", "index child swapped").
 //   - It replays an old image that was signed once (check "age" with the policy's maxAge; forgery "an old signed image
 //     replayed").
 //   - The mirror, or a cache in between, serves another package file: it does not have the digest of the signed index while
-//     rebuilding, nor that of the lockfile later (check "files"; forgery "signed provenance with another's package file").
+//     rebuilding, nor that of the lockfile later (check "files"; forgery "signed provenance with another's package file"). An
+//     archive, or whoever attaches package files to the image, is believed as little (tests TestSnapshotArchive,
+//     TestPackagesBeside).
 //   - A repository key is stolen: its holder signs an index of packages of their own. Signatures on the image cannot tell. The
 //     provenance records each index with its digest and signing key, so that afterwards every image made from it can be found.
 //   - The CI runner, or whoever holds the signing key, lies: about the content (checks "sbom", "diff", "vex"; forgery "signed SBOM
 //     without a package"), about what it installed ("files"), about where the image comes from ("source", "layers", "lineage";
 //     forgery "signed provenance that hides a rewritten layer"), about how it runs ("config"; forgery "signed image with another
-//     entry point"). What remains is what the rebuild does not explain (check "reproduced", with --reproduce; forgery "signed
-//     image that no rebuild gives").
+//     entry point"). What remains is what the rebuild does not explain, such as a file that a package's script is said to
+//     write (test TestWrittenFiles; check "reproduced", with --reproduce; forgery "signed image that no rebuild gives").
+//   - The log of the keyless is forged, or a token is another job's (tests TestKeylessRefusals, TestKeylessJob).
 //   - Somebody else signs: another key, another identity, or the same name by another issuer (check "signed"; tests
 //     TestKeylessRefusals, TestIncompleteIdentity), or with a certificate that has ended (check "signature"; test
 //     TestExpiredCertificate).
@@ -40,8 +45,14 @@
 //
 // # Admission controllers
 //
-// Sigstore's policy-controller and Kyverno's verifyImages take sigstore bundles attached as OCI 1.1 referrers, which is how
-// they are stored here: an authority with the public key (or identity and issuer), and one attestation entry for each
-// predicate type wanted, such as https://slsa.dev/provenance/v1 and https://spdx.dev/Document. Neither runs in the tests. The
-// stock cosign does, in versions 2 and 3 (make interop).
+// Sigstore's policy-controller takes the policies in sign/cosign/testdata/admission, which its own tester holds against what
+// nanopatch signs (make admission). With a public key it reads the classic format only: sign with
+// --signature-format=classic. Bundles it reads from keyless authorities whose signatureFormat is bundle. An authority that asks
+// for attestations does not ask for a signature, and of several authorities one is enough: so a signature and attestations are
+// two policies.
+//
+// Kyverno does not run in the tests. Its verifyImages rules of type Cosign read what `cosign verify` does in the classic
+// format, with the key (and rekor.ignoreTlog, unless --tlog was given) or with subject and issuer; an attestations entry for
+// each predicate type, such as https://slsa.dev/provenance/v1, reads the classic attestations. The stock cosign is led through
+// all of that, in versions 2 and 3 (make interop).
 package sign

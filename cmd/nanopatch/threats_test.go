@@ -42,7 +42,7 @@ func TestThreats(t *testing.T) {
 func defined(t *testing.T, name string) bool {
 	t.Helper()
 	var files []string
-	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go", "../../sign/*/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go", "../../sign/*/*_test.go", "../../rebuild/*_test.go"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -51,7 +51,12 @@ func (s sigstore) signer(t *testing.T) *cosign.Keyless {
 
 func (s sigstore) signerBy(t *testing.T, services *cosign.Services) *cosign.Keyless {
 	t.Helper()
-	token := func(context.Context) (string, error) { return s.Token(t), nil }
+	return s.keyless(t, services, s.Token(t))
+}
+
+func (s sigstore) keyless(t *testing.T, services *cosign.Services, with string) *cosign.Keyless {
+	t.Helper()
+	token := func(context.Context) (string, error) { return with, nil }
 	k, err := cosign.NewKeyless(services, cosign.NewTrustedRoot(s.Root(t)), token, time.Now)
 	if err != nil {
 		t.Fatal(err)
