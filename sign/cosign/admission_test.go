@@ -45,9 +45,9 @@ func TestPolicyController(t *testing.T) {
 		"key, classic, without provenance": {byKey, signtest.Key(t, "ours"), cosign.FormatClassic, full[:2], false},
 		"key, classic, without signature":  {byKey, signtest.Key(t, "ours"), cosign.FormatClassic, full[1:], false},
 		"key, bundle, which it reads not":  {byKey, signtest.Key(t, "ours"), cosign.FormatBundle, full, false},
-		"keyless, bundle":                  {keyless, instance.signer(t), cosign.FormatBundle, full, true},
+		"keyless, bundle":                  {keyless, stamped(t, instance), cosign.FormatBundle, full, true},
 		"keyless, bundle, another job":     {keyless, anotherJob(t, instance), cosign.FormatBundle, full, false},
-		"keyless, bundle, without SBOM":    {keyless, instance.signer(t), cosign.FormatBundle, []string{full[0], full[2]}, false},
+		"keyless, bundle, without SBOM":    {keyless, stamped(t, instance), cosign.FormatBundle, []string{full[0], full[2]}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			image, d := signtest.Image(t, "rebuilt")
@@ -77,6 +77,12 @@ func TestPolicyController(t *testing.T) {
 	}
 }
 
+// stamped signs keyless with a log and a timestamp authority.
+func stamped(t *testing.T, s sigstore) cosign.Signer {
+	t.Helper()
+	return s.signerBy(t, s.services(t, true, true))
+}
+
 // anotherJob signs as somebody else, vouched for by the same issuer.
 func anotherJob(t *testing.T, s sigstore) cosign.Signer {
 	t.Helper()
@@ -84,7 +90,7 @@ func anotherJob(t *testing.T, s sigstore) cosign.Signer {
 	s.Subject = "https://github.com/attacker/x"
 	token := s.Token(t)
 	s.Subject = was
-	return s.keyless(t, s.services(t, true, false), token)
+	return s.keyless(t, s.services(t, true, true), token)
 }
 
 // admissionPolicy writes one of the policies with its placeholders filled in.
@@ -117,6 +123,10 @@ func trustRoot(t *testing.T, s sigstore) string {
 		"spec": map[string]any{"sigstoreKeys": map[string]any{
 			"certificateAuthorities": []any{map[string]any{
 				"subject": map[string]string{"organization": "test", "commonName": "test"}, "uri": s.URL, "certChain": encoded(files.Authorities),
+			}},
+			// Its bundles' log entries are not found here: version 0.13.1 keeps the digits of a log's ID instead of the ID.
+			"timestampAuthorities": []any{map[string]any{
+				"subject": map[string]string{"organization": "test", "commonName": "test"}, "uri": s.URL, "certChain": encoded(files.Stamps),
 			}},
 			"tLogs": []any{map[string]any{"baseURL": s.URL, "hashAlgorithm": "sha-256", "publicKey": encoded(files.LogKey)}},
 		}},

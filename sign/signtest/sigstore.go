@@ -127,6 +127,8 @@ type Files struct {
 	// Authorities are the certificates of the authority and LogKey the public key of the log, in PEM: what cosign 2 takes
 	// for the classic format.
 	Authorities, LogKey string
+	// Stamps are the certificates of the timestamp authority, its own first, in PEM.
+	Stamps string
 }
 
 // Files writes an instance's documents into a directory.
@@ -149,6 +151,8 @@ func (s *Sigstore) Files(tb testing.TB, dir string) Files {
 	trusted := s.Root(tb)
 	authorities, err := cryptoutils.MarshalCertificatesToPEM([]*x509.Certificate{s.authority, s.top})
 	out := Files{Authorities: write("authorities.pem", authorities, err)}
+	stamps, err := cryptoutils.MarshalCertificatesToPEM([]*x509.Certificate{s.stamper, s.stampAuthority, s.top})
+	out.Stamps = write("stamps.pem", stamps, err)
 	for _, l := range trusted.RekorLogs() {
 		key, err := cryptoutils.MarshalPublicKeyToPEM(l.PublicKey)
 		out.LogKey = write("log.pub", key, err)

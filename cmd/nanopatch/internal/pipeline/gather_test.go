@@ -23,12 +23,18 @@ func TestArchiveLocations(t *testing.T) {
 		url     string
 		want    string
 	}{
-		{archives["pkg:deb/debian/"], "http://mirror.example/debian/pool/main/o/openssl/a.deb",
-			"https://snapshot.debian.org/archive/debian/20261126T140405Z/pool/main/o/openssl/a.deb"},
-		{archives["pkg:deb/debian/"], "http://mirror.example/debian-security/pool/b.deb",
-			"https://snapshot.debian.org/archive/debian-security/20261126T140405Z/pool/b.deb"},
-		{archives["pkg:deb/ubuntu/"], "http://archive.example/ubuntu/pool/c.deb",
-			"https://snapshot.ubuntu.com/ubuntu/20261126T140405Z/pool/c.deb"},
+		{
+			archives["pkg:deb/debian/"], "http://mirror.example/debian/pool/main/o/openssl/a.deb",
+			"https://snapshot.debian.org/archive/debian/20261126T140405Z/pool/main/o/openssl/a.deb",
+		},
+		{
+			archives["pkg:deb/debian/"], "http://mirror.example/debian-security/pool/b.deb",
+			"https://snapshot.debian.org/archive/debian-security/20261126T140405Z/pool/b.deb",
+		},
+		{
+			archives["pkg:deb/ubuntu/"], "http://archive.example/ubuntu/pool/c.deb",
+			"https://snapshot.ubuntu.com/ubuntu/20261126T140405Z/pool/c.deb",
+		},
 		{"file:///srv/mirror", "http://mirror.example/debian/pool/d.deb", "file:///srv/mirror/pool/d.deb"},
 		{"file:///srv/by/{sha256}", "http://elsewhere.example/e.deb", "file:///srv/by/ab12"},
 		{"https://archive.example/{archive}/", "http://elsewhere.example/f.deb", ""},

@@ -95,7 +95,7 @@ func (p *packagesBeside) keep(ctx context.Context, client *pkgrepo.Client, a pkg
 	}
 	content, err := blob.Compressed()
 	if err != nil {
-		return false, nil //nolint:nilerr // see above
+		return false, nil
 	}
 	defer content.Close()
 	if err := client.Keep(ctx, a, content); err != nil {
