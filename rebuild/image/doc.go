@@ -26,6 +26,10 @@
 // runs with its retries switched off under ones of ours. Its OCI layouts inflate every layer to learn a diffID, check
 // no digest and write no file atomically; so layouts are read and written here.
 //
+// A large transfer that breaks off goes on where it was, below those retries, so that whoever reads or writes a layer sees one
+// whole transfer. Mirrors stand above: they are asked when an image is opened, and never for what a tag names at this moment
+// or for what was just written, of which a mirror may know less than its registry.
+//
 // An archive is read in place, by its members' offsets; go-containerregistry reads through it anew for each member, and
 // holds a daemon's answer in memory. It is written in one go when a tag moves, read back, and takes its name last: until
 // then what was pushed is kept as the images it was given as, unread. An archive of docker's has no manifests, so what is

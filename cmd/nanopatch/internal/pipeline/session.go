@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cache"
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/keychain"
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/term"
 	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/image"
-	"github.com/nanopatch/nanopatch/rebuild/image/keychain"
 	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/sbom/generate"

@@ -8,8 +8,8 @@
 //
 // # Why this way
 //
-// The protocols are the clouds' own libraries' business. They are kept in a package of their own because they weigh tens of
-// seconds of compile time and package image works without them. The library for Azure looks for its hosts anywhere in a name
+// The protocols are the clouds' own libraries' business. They are kept out of rebuild/image because they weigh tens of seconds
+// of compile time, and it works without them. The library for Azure looks for its hosts anywhere in a name
 // ("x.azurecr.io.elsewhere.example"), and the ones for Amazon and Azure know no contexts: the names and the time are checked
 // here, for all three.
 //
