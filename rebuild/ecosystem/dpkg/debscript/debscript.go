@@ -153,7 +153,7 @@ func request(p *script.Process) (int, error) {
 	if p.Captured() && !strings.Contains(name, "-query-") && name != "fc-cache" { // which writes a log
 		return 0, p.Unknownf("is not modelled, and its output is used")
 	}
-	if name == "ldconfig" && len(p.Args) > 1 && !slices.Equal(p.Args[1:], []string{"--verbose"}) {
+	if name == "ldconfig" && !slices.Contains([]string{"", "-r /", "--verbose"}, strings.Join(p.Args[1:], " ")) {
 		return 0, p.Unknownf("searches otherwise than by its configuration")
 	}
 	of(p).requests[name] = true

@@ -208,11 +208,12 @@ func TestUnknown(t *testing.T) {
 		"update-alternatives --config ed":            "not modelled",
 		"update-alternatives --nosuch x y":           "not modelled",
 		"systemctl enable x":                         "not modelled",
+		"ldconfig /opt/vendor/lib":                   "searches otherwise than by its configuration",
 		"ss -ntp":                                    "not modelled",
 		"dpkg-divert --add --rename --divert x /y/z": "diverts",
 	} {
 		tr := tree(t, map[string]string{
-			"usr/bin/perl": "ELF", "usr/bin/openssl": "ELF",
+			"usr/bin/perl": "ELF", "usr/bin/openssl": "ELF", "sbin/ldconfig": "ELF",
 			"var/lib/dpkg/status": status + "\nPackage: demo\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n",
 		})
 		_, err := postinst(t, tr, text)

@@ -43,7 +43,7 @@ if [ "$1" = configure ] && dpkg --compare-versions "$2" lt 3:20230101; then
 	else
 		chmod u+s /bin/ping
 	fi
-	ldconfig
+	ldconfig -r /
 fi
 `),
 	})
