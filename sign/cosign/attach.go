@@ -33,7 +33,7 @@ type SignOptions struct {
 	// Tagger, else it is ErrFormat.
 	Format Format
 	// Repository is the name of the image's repository, which a classic signature carries and policies of podman and
-	// skopeo compare: "registry.example/team/base". Bundles have none.
+	// skopeo compare: "registry.example/team/base"; empty where there is none. Bundles never have one.
 	Repository string
 	// Created goes into the artifact's annotations, as cosign's does. It is not signed. Zero leaves it out;
 	// the image's own creation time keeps artifacts reproducible.

@@ -32,6 +32,14 @@ func (s *Session) place(ref image.Ref) (*place, error) {
 	return &place{Repository: repo, images: s.images, ref: ref.WithTag("")}, nil
 }
 
+// name is the repository as signatures name it; empty outside registries: a directory's name is nobody else's business.
+func (p *place) name() string {
+	if p.ref.Transport != image.Registry {
+		return ""
+	}
+	return p.ref.Repository
+}
+
 // Tagged implements cosign.Tagger. An index under such a tag is no list of signatures, so it is none.
 func (p *place) Tagged(ctx context.Context, tag string) (v1.Image, error) {
 	if !p.ref.Transport.KeepsReferrers() {

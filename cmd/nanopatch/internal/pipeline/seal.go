@@ -79,7 +79,7 @@ func (s *Session) sealOne(
 		return reused(carried, nil), nil
 	}
 	opts := cosign.SignOptions{
-		Signer: p.signer, Format: p.format, Repository: repo.String(), Created: sub.created, Logger: s.cfg.Logger,
+		Signer: p.signer, Format: p.format, Repository: repo.name(), Created: sub.created, Logger: s.cfg.Logger,
 	}
 	// The signature comes last: until it is there, nothing about the image verifies.
 	records, err := cosign.Attest(ctx, repo, sub.descriptor, opts, append(statements, attest.Signature(sub.descriptor.Digest))...)

@@ -29,7 +29,7 @@ func (s *Session) Sign(ctx context.Context, ref image.Ref, signer cosign.Signer,
 	var records []cosign.Record
 	for _, d := range subjects {
 		r, err := cosign.Sign(ctx, repo, v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size},
-			cosign.SignOptions{Signer: signer, Format: format, Repository: repo.String(), Logger: s.cfg.Logger})
+			cosign.SignOptions{Signer: signer, Format: format, Repository: repo.name(), Logger: s.cfg.Logger})
 		if err != nil {
 			return nil, err
 		}
