@@ -73,6 +73,11 @@ func readRootfs(t *testing.T, file string) []member {
 			t.Fatal(err)
 		}
 	}
+	return readTar(t, r)
+}
+
+func readTar(t *testing.T, r io.Reader) []member {
+	t.Helper()
 	var out []member
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
