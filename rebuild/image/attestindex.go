@@ -79,9 +79,9 @@ func AttestIndex(base v1.ImageIndex, statements map[v1.Hash][]Statement) (v1.Ima
 	if err != nil {
 		return nil, nil, &Error{Kind: ErrInvalid, Ref: digest.String(), What: "the index cannot be read: " + err.Error(), Cause: err}
 	}
+	statements = maps.Clone(statements)
 	for _, entry := range manifest.Manifests {
 		if about, err := v1.NewHash(entry.Annotations[attestationDigest]); err == nil {
-			statements = maps.Clone(statements)
 			delete(statements, about)
 		}
 	}
