@@ -41,7 +41,8 @@ func (l *loop) describe(ctx context.Context, d *policy.Decision) error {
 	return l.describeEdits(d)
 }
 
-// describeWritten finds the files of updates that do not come out as their packages ship them.
+// describeWritten finds the files of updates that come out as scripts wrote them, not as their packages ship them. Any other
+// difference is left for the check of files to find.
 func (l *loop) describeWritten(updates []policy.Update) error {
 	p := l.job.Plan
 	c := newFilesCheck(l.job.edits.New, p.KeptFiles)
@@ -56,7 +57,7 @@ func (l *loop) describeWritten(updates []policy.Update) error {
 			return err
 		}
 		for _, f := range differing {
-			if f.SHA256 != "" {
+			if f.SHA256 != "" && l.job.edits.Scripted[f.Path] {
 				p.WrittenFiles = append(p.WrittenFiles, f)
 			}
 		}

@@ -21,8 +21,9 @@ var ErrFiles = errors.New("files are not those of their packages")
 type CheckedFiles struct {
 	// Same are the files that equal the package file's. Kept are those that an administrator changed and the update left
 	// alone, Absent those that somebody removed from the image, Taken those that another package has taken over.
-	// Written are those that the packages' scripts wrote anew, as the lock says.
-	Same, Kept, Absent, Taken, Written int
+	// Written are the paths of those that the packages' scripts wrote anew, as the lock says.
+	Same, Kept, Absent, Taken int
+	Written                   []string
 }
 
 // CheckFiles holds the files of a rebuilt image against the package files that its lock names. Each update is judged in the
@@ -51,7 +52,7 @@ func CheckFiles(ctx context.Context, tree *rootfs.Stack, lock *plan.PlatformLock
 			if f.SHA256 == "" || !slices.Contains(lock.WrittenFiles, f) {
 				return c.out, fmt.Errorf("%w: layer %d: %s is not what %s %s ships (%s)", ErrFiles, u.Layer, f.Path, u.Key(), u.To, u.Artifact.URL)
 			}
-			c.out.Written++
+			c.out.Written = append(c.out.Written, f.Path)
 		}
 	}
 	return c.out, nil

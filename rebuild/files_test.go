@@ -42,7 +42,7 @@ func TestCheckFiles(t *testing.T) {
 		opts := options(t, twin)
 		tree, lock := rebuiltTwin(t, twin, opts)
 		checked, err := rebuild.CheckFiles(t.Context(), tree, lock, opts)
-		if err != nil || checked.Same < len(lock.Updates) || checked.Written > 0 || len(lock.WrittenFiles) > 0 {
+		if err != nil || checked.Same < len(lock.Updates) || len(checked.Written) > 0 || len(lock.WrittenFiles) > 0 {
 			t.Fatalf("%+v, %v", checked, err)
 		}
 		old := stackOfImage(t, twin.Images[0], opts)
@@ -87,7 +87,7 @@ func TestWrittenFiles(t *testing.T) {
 		t.Fatalf("written %+v", lock.WrittenFiles)
 	}
 	checked, err := rebuild.CheckFiles(t.Context(), tree, lock, opts)
-	if err != nil || checked.Written != 1 {
+	if err != nil || len(checked.Written) != 1 {
 		t.Fatalf("%+v, %v", checked, err)
 	}
 	for name, written := range map[string][]plan.WrittenFile{

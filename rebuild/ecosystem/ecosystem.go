@@ -127,6 +127,8 @@ type Change struct {
 	Package Key
 	// Database says that the path belongs to the package database, not to the package's files.
 	Database bool
+	// Script says that a maintainer script made it so.
+	Script bool
 }
 
 // KeptFile is a configuration file that an update left alone because the administrator changed it.

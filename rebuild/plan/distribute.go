@@ -43,6 +43,8 @@ type Edits struct {
 	Overridden []Override
 	// KeptFiles are changed configuration files that stay as they are.
 	KeptFiles []KeptFile
+	// Scripted are the paths that maintainer scripts wrote.
+	Scripted map[string]bool
 	// Changed maps every edited path of a package to the package because of which it changes.
 	Changed map[string]ecosystem.Key
 }
@@ -63,7 +65,7 @@ func Distribute(
 		pending: make([]map[ecosystem.Key]bool, stack.Len()),
 		edits: &Edits{
 			Old: stack, Layers: make([]layer.Edits, stack.Len()), Because: make([][]ecosystem.Key, stack.Len()),
-			Times: make([]time.Time, stack.Len()), Changed: make(map[string]ecosystem.Key),
+			Times: make([]time.Time, stack.Len()), Changed: make(map[string]ecosystem.Key), Scripted: make(map[string]bool),
 		},
 	}
 	for i := range stack.Len() {
@@ -260,6 +262,9 @@ func (d *distributor) home(i int, view *rootfs.View, effect *ecosystem.Effect) e
 	for _, c := range effect.Changes {
 		if !c.Database {
 			d.edits.Changed[c.Path] = c.Package
+		}
+		if c.Script {
+			d.edits.Scripted[c.Path] = true
 		}
 		if c.Entry != nil {
 			d.put(i, c.Entry)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -52,6 +53,10 @@ func entries(ctx context.Context, repo Repository, subject v1.Hash) ([]carrier, 
 	} {
 		tag := classicTag(subject, list.suffix)
 		image, err := tagger.Tagged(ctx, tag)
+		if errors.Is(err, ErrMalformed) {
+			findings = append(findings, fail(CheckBundle, "%s: %v", tag, err))
+			continue
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading %s: %w", tag, err)
 		}
@@ -67,13 +72,13 @@ func entries(ctx context.Context, repo Repository, subject v1.Hash) ([]carrier, 
 		}
 		for _, l := range layers {
 			c := carrier{
-				image: image, digest: l.Digest, blob: l, predicateType: l.Annotations[annotationKind],
+				image: image, digest: l.Digest, blob: l, limit: maxBundle, predicateType: l.Annotations[annotationKind],
 				open: func(v *Verifier, raw []byte, subject v1.Hash) finding {
 					return list.open(v, raw, l.Annotations, subject)
 				},
 			}
 			if list.suffix == suffixSignatures {
-				c.predicateType = attest.PredicateSign
+				c.predicateType, c.limit = attest.PredicateSign, maxPayload
 			}
 			if l.MediaType != list.kind {
 				findings = append(findings, c.as(ignore("an entry of %s of another kind: %.100q", tag, l.MediaType)))
@@ -95,6 +100,9 @@ func ClassicEntries(ctx context.Context, repo Repository, subject v1.Hash) ([]v1
 	return digests, err
 }
 
+// maxListConfig bounds the configuration of a list, in bytes, which is read when an entry is added: some hundreds for each.
+const maxListConfig = 1 << 20
+
 // listed are the entries of a classic list; the finding is set where they cannot be told.
 func listed(image v1.Image, tag string) ([]v1.Descriptor, *finding, error) {
 	raw, err := image.RawManifest()
@@ -108,6 +116,10 @@ func listed(image v1.Image, tag string) ([]v1.Descriptor, *finding, error) {
 	}
 	if len(m.Layers) > maxReferrers {
 		f := fail(CheckBundle, "%s: %d entries, more than %d", tag, len(m.Layers), maxReferrers)
+		return nil, &f, nil
+	}
+	if m.Config.Size > maxListConfig {
+		f := fail(CheckBundle, "%s: a configuration of %d bytes, more than %d", tag, m.Config.Size, int64(maxListConfig))
 		return nil, &f, nil
 	}
 	return m.Layers, nil, nil
@@ -205,6 +217,9 @@ func enlist(ctx context.Context, repo Tagger, tag string, added []mutate.Addendu
 		missing, err := absent(list, tag, added)
 		if err != nil || len(missing) == 0 {
 			return err
+		}
+		if has, _, err := listed(list, tag); err != nil || len(has)+len(missing) > maxReferrers {
+			return errors.Join(err, fmt.Errorf("%w %s: %s has %d entries, and at most %d are read", ErrFormat, FormatClassic, tag, len(has), maxReferrers))
 		}
 		if attempt == attempts {
 			return fmt.Errorf("writing %s: it was written %d times and others write it as often; let one sign after the other", tag, attempts)

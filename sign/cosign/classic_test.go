@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -326,5 +327,39 @@ func TestClassicNeedsTags(t *testing.T) {
 		if _, err := cosign.ParseFormat(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+// damaged is a repository in which somebody let the tags of the lists name something else.
+type damaged struct{ signtest.Memory }
+
+func (*damaged) Tagged(context.Context, string) (v1.Image, error) {
+	return nil, fmt.Errorf("%w: no JSON", cosign.ErrMalformed)
+}
+
+// TestClassicDamaged: a list that cannot be read is a finding, whatever else is there, and one that is full takes no more.
+func TestClassicDamaged(t *testing.T) {
+	_, d := signtest.Image(t, "rebuilt")
+	repo := &damaged{}
+	if _, err := cosign.Sign(t.Context(), repo, d, cosign.SignOptions{Signer: signtest.Key(t, "ours")}); err != nil {
+		t.Fatal(err)
+	}
+	if failed, _ := failures(t, repo, d.Digest, "ours"); !strings.Contains(failed, "bundle") {
+		t.Errorf("failed %q", failed)
+	}
+	full, sig := &signtest.Memory{}, "sha256-"+d.Digest.Hex+".sig"
+	if _, err := cosign.Sign(t.Context(), full, d, classicOpts(signtest.Key(t, "theirs"))); err != nil {
+		t.Fatal(err)
+	}
+	entries := entriesOf(t, full, sig)
+	for len(entries) < 512 {
+		entries = append(entries, entries[0])
+	}
+	putEntries(t, full, sig, entries)
+	if _, err := cosign.Sign(t.Context(), full, d, classicOpts(signtest.Key(t, "ours"))); !errors.Is(err, cosign.ErrFormat) {
+		t.Errorf("a full list: %v", err)
+	}
+	if got := entriesOf(t, full, sig); len(got) != 512 {
+		t.Errorf("the full list has %d entries now", len(got))
 	}
 }

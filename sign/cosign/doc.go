@@ -21,7 +21,8 @@
 //   - Bundles of other keys and identities are reported and count for nothing.
 //   - An identity is a subject together with its issuer. Its certificate must have been valid when a transparency log, or a
 //     timestamp authority, saw the signature.
-//   - Entries of a classic list name no key: one that our key did not sign counts for nothing, as if it were another's. One
+//   - Entries of a classic list name no key: one that our key did not sign counts for nothing, as if it were another's,
+//     if it is well-formed. One
 //     with the certificate of our identity that does not verify fails the verification.
 //   - A bundle that names our key and does not verify, or that verifies and speaks of another image, fails
 //     the verification even if a good signature lies beside it: someone has tampered with or mixed up what

@@ -32,9 +32,12 @@ func ParseFormat(s string) (Format, error) {
 	}
 }
 
+// ErrMalformed says that what a tag names is no list of signatures.
+var ErrMalformed = errors.New("malformed list of signatures")
+
 // Tagger is what a Repository must be as well to hold the classic format. In one that is not, nothing is looked for in it.
 type Tagger interface {
-	// Tagged returns the image that a tag names, nil where it names none.
+	// Tagged returns the image that a tag names, nil where it names none. ErrMalformed says that it names something that cannot be read.
 	Tagged(ctx context.Context, tag string) (v1.Image, error)
 	// PutTagged writes an image and lets the tag name it. What another writes in between is lost; the caller looks again.
 	PutTagged(ctx context.Context, tag string, image v1.Image) error

@@ -22,6 +22,8 @@ const (
 	maxReferrers = 512
 	// maxBundle holds the largest statement in base64, the signature and the rest of a bundle.
 	maxBundle = attest.MaxSize/3*4 + 1<<20
+	// maxPayload is for what a classic signature signs: some hundreds of bytes.
+	maxPayload = 64 << 10
 	// maxTotal bounds what is read of all of them together.
 	maxTotal = 2 * maxBundle
 	// parallelReads hides a registry's latency; more would multiply the memory for large bundles.
@@ -36,8 +38,9 @@ type carrier struct {
 	image v1.Image
 	// digest is what it is called by: that of the referrer, or of the entry.
 	digest v1.Hash
-	// blob is what is to be read of the image.
-	blob v1.Descriptor
+	// blob is what is to be read of the image, of at most limit bytes.
+	blob  v1.Descriptor
+	limit int64
 	// predicateType is an annotation, which nobody signed: good for skipping, never for trust. Old entries have none.
 	predicateType string
 	open          func(v *Verifier, raw []byte, subject v1.Hash) finding
@@ -69,8 +72,8 @@ func examine(
 	for _, c := range carriers {
 		switch {
 		case want != nil && !want(c):
-		case c.blob.Size < 0 || c.blob.Size > maxBundle:
-			findings = append(findings, c.as(fail(CheckBundle, "a blob of %d bytes, more than %d", c.blob.Size, maxBundle)))
+		case c.blob.Size < 0 || c.blob.Size > c.limit:
+			findings = append(findings, c.as(fail(CheckBundle, "a blob of %d bytes, more than %d", c.blob.Size, c.limit)))
 		case total+c.blob.Size > maxTotal:
 			findings = append(findings, c.as(fail(CheckBundle, "what is signed of this image takes more than %d bytes", maxTotal)))
 		default:
@@ -164,6 +167,7 @@ func identify(image v1.Image) (carrier, *finding, error) {
 		return carrier{}, about(ignore("not a signature bundle: %.100q", m.ArtifactType)), nil
 	}
 	return carrier{
+		limit:         maxBundle,
 		image:         image,
 		digest:        digest,
 		blob:          m.Layers[0],

@@ -35,7 +35,7 @@ func (t *Tree) Changes() []ecosystem.Change {
 	var all []ecosystem.Change
 	for _, p := range t.EditedPaths() {
 		if c := t.over[p]; changed[p] {
-			all = append(all, ecosystem.Change{Path: p, Entry: c.Entry, Package: c.Package, Database: c.Database})
+			all = append(all, ecosystem.Change{Path: p, Entry: c.Entry, Package: c.Package, Database: c.Database, Script: c.Script})
 		}
 	}
 	return all

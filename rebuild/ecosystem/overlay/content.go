@@ -105,6 +105,9 @@ func (t *Tree) Adopt(changes []script.Change, pkg ecosystem.Key, database func(p
 			e = e.WithContent(from)
 		}
 		t.Set(e, pkg, database(c.Path))
+		edit := t.over[c.Path]
+		edit.Script = true
+		t.over[c.Path] = edit
 	}
 	return nil
 }

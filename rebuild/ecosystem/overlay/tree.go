@@ -33,6 +33,8 @@ type Edit struct {
 	Package ecosystem.Key
 	// Database says that the path belongs to the package database.
 	Database bool
+	// Script says that a script made it so.
+	Script bool
 }
 
 // New returns a tree that is like v.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -226,10 +227,22 @@ func (e *evidence) files(ctx context.Context, lock *plan.PlatformLock) error {
 	case err != nil:
 		return err
 	}
-	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d taken over, %d written by scripts, %d removed by the image's author",
-		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Kept, checked.Taken, checked.Written, checked.Absent)
+	e.sub.ok(CheckFiles, "%s of %s as in the artifacts, %d kept, %d taken over, %d written by scripts%s, %d removed by the image's author",
+		count(checked.Same, "file"), count(len(lock.Updates), "update"), checked.Kept, checked.Taken, len(checked.Written), some(checked.Written), checked.Absent)
 	done(count(checked.Same, "file"))
 	return nil
+}
+
+// some names the first of paths, in brackets.
+func some(paths []string) string {
+	const most = 3
+	switch {
+	case len(paths) == 0:
+		return ""
+	case len(paths) > most:
+		return fmt.Sprintf(" (%s, …)", strings.Join(paths[:most], ", "))
+	}
+	return fmt.Sprintf(" (%s)", strings.Join(paths, ", "))
 }
 
 // named makes sure that the lockfile's artifacts are the resolved dependencies: one signed document, one story.

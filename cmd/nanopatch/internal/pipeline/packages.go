@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -57,7 +59,7 @@ func (s *Session) packageFiles(ctx context.Context, b *rebuilt, of v1.Descriptor
 // titleOf is the file name that a package file is saved under.
 func titleOf(from, digest string) string {
 	if parsed, err := url.Parse(from); err == nil {
-		if name := path.Base(parsed.Path); name != "." && name != "/" && !strings.ContainsAny(name, "\\\x00") {
+		if name := path.Base(parsed.Path); filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, "\\\x00") {
 			return name
 		}
 	}
@@ -94,11 +96,14 @@ func (p *packagesBeside) keep(ctx context.Context, client *pkgrepo.Client, a pkg
 		return false, nil
 	}
 	content, err := blob.Compressed()
-	if err != nil {
-		return false, nil
+	if err == nil {
+		defer content.Close()
+		err = client.Keep(ctx, a, content)
 	}
-	defer content.Close()
-	if err := client.Keep(ctx, a, content); err != nil {
+	if errors.Is(err, image.ErrUnreachable) {
+		return false, fmt.Errorf("reading package files beside %s: %w", p.subject, err)
+	}
+	if err != nil {
 		return false, ctx.Err()
 	}
 	return true, nil

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -48,6 +49,9 @@ func (p *place) Tagged(ctx context.Context, tag string) (v1.Image, error) {
 	img, err := p.images.Artifact(ctx, p.ref.WithTag(tag))
 	if errors.Is(err, image.ErrNotFound) || errors.Is(err, image.ErrUnsupported) {
 		return nil, nil //nolint:nilnil // as the interface says
+	}
+	if errors.Is(err, image.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %w", cosign.ErrMalformed, err)
 	}
 	return img, err
 }

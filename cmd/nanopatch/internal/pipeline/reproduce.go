@@ -7,7 +7,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/nanopatch/nanopatch/rebuild"
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -73,6 +72,7 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 	for _, sub := range v.Subjects {
 		want, ok, err := x.again(ctx, planned, made, sub)
 		switch {
+		case errors.Is(err, errJudged):
 		case err != nil:
 			return err
 		case !ok && sub.Platform != "":
@@ -88,6 +88,9 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 	done(count(len(made), "image"))
 	return nil
 }
+
+// errJudged says that a check has its result.
+var errJudged = errors.New("judged")
 
 // again is the digest that the rebuild gives for a subject.
 func (x *examination) again(ctx context.Context, planned *Planned, made []*rebuilt, sub *VerifiedSubject) (v1.Hash, bool, error) {
@@ -107,7 +110,8 @@ func (x *examination) again(ctx context.Context, planned *Planned, made []*rebui
 		return v1.Hash{}, false, err
 	}
 	if planned.Source.Index == nil && !attested {
-		return v1.Hash{}, false, fmt.Errorf("%w: an index was made from an image", rebuild.ErrNoPackages)
+		sub.fail(CheckReproduced, "the lockfile makes no index of an image")
+		return v1.Hash{}, false, errJudged
 	}
 	r := &Request{InIndex: attested}
 	statements, err := x.s.indexStatements(ctx, made, r)
@@ -117,6 +121,10 @@ func (x *examination) again(ctx context.Context, planned *Planned, made []*rebui
 	p, _, err := x.s.assemble(planned, made, r, statements)
 	if err != nil {
 		return v1.Hash{}, false, err
+	}
+	if p.index == nil {
+		sub.fail(CheckReproduced, "the lockfile makes no index")
+		return v1.Hash{}, false, errJudged
 	}
 	digest, err := p.index.Digest()
 	return digest, true, err
