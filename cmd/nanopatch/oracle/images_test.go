@@ -42,7 +42,7 @@ var recipes = []recipe{
 	}, services: []string{"nginx", "sshd", "tls"}},
 	{name: "bookworm-python", release: bookworm, layers: []step{
 		{packages: []string{"gunicorn", "python3-cryptography", "python3-flask", "python3-pip", "python3-requests", "python3-venv"}},
-		{script: "python3 -m venv --without-pip /srv/app; echo 'import flask, requests' >/srv/app/app.py; python3 -m compileall -q /srv/app /usr/lib/python3 /usr/lib/python3.11"},
+		{script: "python3 -m venv --without-pip /srv/app; echo 'import flask, requests' >/srv/app/app.py; python3 -m compileall -q /srv/app; python3 -m compileall -q -f /usr/lib/python3 /usr/lib/python3.11"},
 	}, services: []string{"python"}},
 	{name: "trixie-python", release: trixie, layers: []step{
 		{packages: []string{"gunicorn", "krb5-user", "python3-django", "python3-libxml2", "python3-pil", "python3-pip"}},
