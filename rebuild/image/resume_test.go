@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +102,61 @@ func requireSame(t *testing.T, got, want v1.Image) {
 
 func TestResumedDownload(t *testing.T) {
 	testResumedDownload(t, imagetest.NewRegistry(t, true).Host)
+}
+
+// Over HTTP/2 a transfer that breaks off ends its stream, with errors of their own. What breaks off for good is the network's
+// failure, not the content's.
+func TestResumedDownloadHTTP2(t *testing.T) {
+	img := large(t, 8*mebibyte)
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := readAll(t, layers[0])
+	for name, broken := range map[string]int64{"twice": 2, "always": 1000} {
+		t.Run(name, func(t *testing.T) {
+			reg := imagetest.NewRegistry(t, true)
+			push(t, client(t), ref(t, reg.Host+"/app:1"), img)
+			server := httptest.NewUnstartedServer(reg)
+			server.EnableHTTP2 = true
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			ca := writePEM(t, filepath.Join(t.TempDir(), "ca.crt"), "CERTIFICATE", server.Certificate().Raw)
+			r := ref(t, strings.TrimPrefix(server.URL, "https://")+"/app:1")
+			c := client(t, func(o *image.Options) { o.CACert = ca })
+			src := open(t, c, r)
+			var asked atomic.Int64
+			reg.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.ProtoMajor != 2 || !strings.HasSuffix(r.URL.Path, "/blobs/"+digestOf(t, layers[0]).String()) || asked.Add(1) > broken {
+					return false
+				}
+				var from int
+				if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {
+					w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
+					w.Header().Set("Content-Length", strconv.Itoa(len(content)-from))
+					w.WriteHeader(http.StatusPartialContent)
+				} else {
+					w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+				}
+				_, _ = w.Write(content[from:min(from+mebibyte/2, len(content)-1)])
+				panic(http.ErrAbortHandler)
+			})
+			if broken == 2 {
+				requireSame(t, src.Images[0].Image, img)
+				if asked.Load() != 3 {
+					t.Errorf("the layer was asked for %d times, the test means 3", asked.Load())
+				}
+				return
+			}
+			repo, err := client(t).Repository(ref(t, imagetest.NewRegistry(t, true).Host+"/copy:1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = repo.Push(t.Context(), src.Images[0].Image)
+			requireError(t, err, image.ErrUnreachable)
+		})
+	}
 }
 
 // A server that knows no ranges gives all of it again; one that has another file there gives nothing that goes on.

@@ -92,7 +92,7 @@ type waitError struct {
 
 func (e *waitError) Unwrap() []error { return []error{e.error, &e.wait} }
 
-// requestError is a request that got no answer.
+// requestError is a request that got no answer, or not all of it.
 type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }

@@ -90,6 +90,13 @@ func (w *watch) stop() {
 	w.cancel(nil)
 }
 
+// over tells whether the request has ended.
+func (w *watch) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
+
 // explain puts the reason in the place of an error that only says that a request was given up.
 func (w *watch) explain(err error) error {
 	if cause := context.Cause(w.ctx); err != nil && errors.Is(cause, errStalled) {
@@ -118,6 +125,10 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
 		err = b.watch.explain(err)
+		if !b.upload && !b.watch.over() { // else it was closed
+			// The network's own errors have no type to know them by over HTTP/2 (RST_STREAM, GOAWAY).
+			err = &requestError{err}
+		}
 	}
 	return n, err
 }
