@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -121,9 +122,16 @@ func (o Options) certificates(host string) (certificates, error) {
 	if len(c.authorities)+len(c.clients) > 0 {
 		return c, nil
 	}
-	for _, dir := range o.CertDirs {
+	if host == "" || host == "." || host == ".." || strings.ContainsAny(host, `/\`) {
+		return certificates{}, usageError("registry "+host, "this is not the name of a host", "")
+	}
+	for i, dir := range slices.Concat(o.CertDirs, o.UsualCertDirs) {
 		for _, n := range hostNames(host) {
 			found, err := c.read(filepath.Join(dir, n))
+			if i >= len(o.CertDirs) && !found && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)) {
+				o.Logger.Debug("passing over a directory of certificates", "registry", host, "error", err)
+				continue
+			}
 			if found || err != nil {
 				return c, err
 			}

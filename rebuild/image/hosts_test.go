@@ -125,6 +125,44 @@ func TestHostCertificates(t *testing.T) {
 	}
 }
 
+// What the user names must be readable; what is usual on a machine may be root's own.
+func TestUnreadableCertDirs(t *testing.T) {
+	reg := imagetest.NewRegistry(t, true)
+	r := ref(t, reg.Host+"/app:1")
+	push(t, client(t), r, linux(t, "amd64", "x"))
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{file}
+	if os.Geteuid() != 0 { // root may read everything
+		closed := filepath.Join(t.TempDir(), "closed")
+		if err := os.Mkdir(closed, 0); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, closed)
+	}
+	for _, dir := range dirs {
+		_, err := client(t, func(o *image.Options) { o.CertDirs = []string{dir} }).Open(t.Context(), r)
+		requireError(t, err, image.ErrUsage, dir)
+	}
+	open(t, client(t, func(o *image.Options) { o.UsualCertDirs = dirs }), r)
+}
+
+// No directory is read for what is no host's name.
+func TestCertDirsOfNoHost(t *testing.T) {
+	dir := t.TempDir()
+	writePEM(t, filepath.Join(dir, "client.key"), "PRIVATE KEY", nil)
+	for _, host := range []string{"..", "."} {
+		c := client(t, func(o *image.Options) {
+			o.CertDirs = []string{filepath.Join(dir, "x")}
+			o.InsecureRegistries = []string{host}
+		})
+		_, err := c.Open(t.Context(), image.Ref{Transport: image.Registry, Repository: host + "/app", Tag: "1"})
+		requireError(t, err, image.ErrUsage, "not the name of a host")
+	}
+}
+
 func TestDefaultCertDirs(t *testing.T) {
 	got := strings.Join(image.DefaultCertDirs("/home/me"), " ")
 	if got != "/home/me/.config/containers/certs.d /etc/containers/certs.d /etc/docker/certs.d" {

@@ -21,13 +21,16 @@ type Options struct {
 	CACert string
 	// Hosts are settings for some registries, by "host" or "host:port"; docker.io stands for all of Docker Hub's.
 	Hosts map[string]HostOptions
-	// CertDirs are directories of certificates as docker and podman keep them (see [DefaultCertDirs]): HOST[:PORT]/*.crt are
+	// CertDirs are directories of certificates as docker and podman keep them: HOST[:PORT]/*.crt are
 	// authorities to trust, NAME.cert with NAME.key are client certificates. The first directory that has the host counts.
 	CertDirs []string
+	// UsualCertDirs are looked through after CertDirs (see [DefaultCertDirs]). What is there was not made for this program: a directory that may not
+	// be read, as docker's own often may not, counts as one without the host.
+	UsualCertDirs []string
 	// Mirrors are asked first when an image is opened.
 	Mirrors []Mirrors
 	// Transport replaces the network; nil is net/http's with the system's proxies. It excludes CACert, and knows nothing of
-	// certificates in Hosts and CertDirs.
+	// certificates in Hosts, CertDirs and UsualCertDirs.
 	Transport http.RoundTripper
 	// UserAgent goes in front of go-containerregistry's own.
 	UserAgent string

@@ -40,7 +40,7 @@ func (g *globalOptions) registries() image.Options {
 		Hosts: make(map[string]image.HostOptions),
 	}
 	if len(o.CertDirs) == 0 {
-		o.CertDirs = image.DefaultCertDirs(xdg.Home)
+		o.UsualCertDirs = image.DefaultCertDirs(xdg.Home)
 	}
 	for host, r := range g.config.Registries {
 		chunk, _ := r.ChunkBytes() // checked when the file was read
