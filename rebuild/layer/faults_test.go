@@ -269,7 +269,10 @@ func TestStoresShareADirectory(t *testing.T) {
 }
 
 func TestStoreRemovesWhatOthersLeft(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "job[1]*") // a name, not a pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	killed, err := OpenStore(dir, StoreOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -99,17 +99,24 @@ func (s *Store) enter(runs string) error {
 		return err
 	}
 	defer gate.Close()
-	others, err := filepath.Glob(filepath.Join(runs, "*", "lock"))
+	others, err := os.ReadDir(runs)
 	if err != nil {
 		return err
 	}
 	for _, other := range others {
-		l := flock.New(other)
+		dir := filepath.Join(runs, other.Name())
+		if !other.IsDir() { // the gate
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "lock")); err != nil {
+			continue
+		}
+		l := flock.New(filepath.Join(dir, "lock"))
 		if ok, err := l.TryLock(); err != nil || !ok {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Dir(other)); err != nil {
-			s.opts.Logger.Debug("leaving temporary files of another run", "dir", filepath.Dir(other), "error", err)
+		if err := os.RemoveAll(dir); err != nil {
+			s.opts.Logger.Debug("leaving temporary files of another run", "dir", dir, "error", err)
 		}
 		_ = l.Close()
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -191,12 +192,16 @@ func list(parts []string) ([]file, error) {
 
 // oldestRun is when the oldest run that is on began, zero where none is. What killed runs left is removed. The gate is held.
 func oldestRun(dir string) (time.Time, error) {
-	runs, err := filepath.Glob(filepath.Join(dir, useDir, "run-*"))
+	uses, err := os.ReadDir(filepath.Join(dir, useDir))
 	if err != nil {
 		return time.Time{}, err
 	}
 	var oldest time.Time
-	for _, run := range runs {
+	for _, use := range uses {
+		if !strings.HasPrefix(use.Name(), "run-") {
+			continue
+		}
+		run := filepath.Join(dir, useDir, use.Name())
 		info, err := os.Stat(run)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it has just ended

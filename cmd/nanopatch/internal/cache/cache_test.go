@@ -93,7 +93,7 @@ func TestCleanForgetsTheOldestFirst(t *testing.T) {
 
 // What a run has used or made stays while it is on, what it has not may go.
 func TestCleanLeavesWhatIsInUse(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "job[1]*", "cache") // a name, not a pattern
 	part := filepath.Join(dir, "a")
 	fill(t, part, "old", "used")
 	run := enter(t, dir)

@@ -248,8 +248,13 @@ func fileDigest(name string) (string, error) {
 	}
 	files := []string{name}
 	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(name, "*")); err != nil {
+		entries, err := os.ReadDir(name)
+		if err != nil {
 			return "", err
+		}
+		files = files[:0]
+		for _, e := range entries {
+			files = append(files, filepath.Join(name, e.Name()))
 		}
 	}
 	sum := sha256.New()
