@@ -115,7 +115,9 @@ func (c *Client) Repository(ref Ref) (Repository, error) {
 		if err != nil {
 			return nil, err
 		}
-		made = &registryRepository{c: c, repo: repo, place: ref.place(), manifests: make(map[v1.Hash]manifest)}
+		made = &registryRepository{
+			c: c, repo: repo, place: ref.place(), manifests: make(map[v1.Hash]manifest), whole: make(map[v1.Hash]bool),
+		}
 	case Layout:
 		made = newLayoutRepository(c, ref.Repository)
 	case LayoutArchive, DockerArchive, DockerDaemon:

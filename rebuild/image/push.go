@@ -30,6 +30,8 @@ type registryRepository struct {
 	mu sync.Mutex
 	// manifests are those known to be there, for tagging.
 	manifests map[v1.Hash]manifest
+	// whole are the indexes that were pushed with all that is in them.
+	whole map[v1.Hash]bool
 }
 
 // manifest is a manifest or index to put under its digest or a tag.
@@ -77,17 +79,37 @@ func (r *registryRepository) PushIndex(ctx context.Context, idx v1.ImageIndex) (
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("reading the index to push to %s: %w", r.place, err)
 	}
-	if there, err := r.has(ctx, m); err != nil || there {
-		return m.desc, err
+	r.mu.Lock()
+	whole := r.whole[m.desc.Digest]
+	r.mu.Unlock()
+	if whole {
+		return m.desc, nil
+	}
+	old, err := r.has(ctx, m)
+	if err != nil {
+		return v1.Descriptor{}, err
 	}
 	there := func(ctx context.Context, child v1.Descriptor) (bool, error) {
+		// What an earlier run pushed may have lost blobs since, as in Push. Next to what is new, the rest of an index stays
+		// unread: it is what was in this repository before.
+		if old && (child.MediaType.IsImage() || child.MediaType.IsIndex()) {
+			return false, nil
+		}
 		_, there, err := r.head(ctx, r.repo.Digest(child.Digest.String()))
 		return there, err
 	}
 	if err := pushChildren(ctx, r, idx, there); err != nil {
 		return v1.Descriptor{}, err
 	}
-	return m.desc, r.put(ctx, m)
+	if !old {
+		if err := r.put(ctx, m); err != nil {
+			return v1.Descriptor{}, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.whole[m.desc.Digest] = true
+	return m.desc, nil
 }
 
 // manifestOf is an image's manifest or an index.

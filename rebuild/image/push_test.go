@@ -379,23 +379,11 @@ func TestForeignLayers(t *testing.T) {
 func TestCompleteAfterALie(t *testing.T) {
 	reg := imagetest.NewRegistry(t, true)
 	img := linux(t, "amd64", "x")
-	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	missing := digestOf(t, layers[0])
-	var told atomic.Bool
-	reg.Answer(func(w http.ResponseWriter, req *http.Request) bool {
-		lie := req.Method == http.MethodHead && strings.HasSuffix(req.URL.Path, "/blobs/"+missing.String()) && !told.Swap(true)
-		if lie {
-			w.WriteHeader(http.StatusOK)
-		}
-		return lie
-	})
+	missing := lieOnce(t, reg, img)
 	r := ref(t, reg.Host+"/app:1")
 	c := client(t)
 	push(t, c, r, img)
-	err = c.Complete(t.Context(), open(t, c, r))
+	err := c.Complete(t.Context(), open(t, c, r))
 	if !errors.Is(err, image.ErrNotFound) || !strings.Contains(err.Error(), missing.String()) {
 		t.Errorf("a layer that is missing gives %v", err)
 	}
@@ -404,4 +392,43 @@ func TestCompleteAfterALie(t *testing.T) {
 	if err := again.Complete(t.Context(), open(t, again, r)); err != nil {
 		t.Error(err)
 	}
+}
+
+// So are the images of an index, and of indexes within it.
+func TestCompleteIndexAfterALie(t *testing.T) {
+	for name, idx := range map[string]v1.ImageIndex{"flat": twoPlatforms(t), "nested": nestedIndex(t)} {
+		t.Run(name, func(t *testing.T) {
+			reg := imagetest.NewRegistry(t, true)
+			missing := lieOnce(t, reg, linux(t, "arm64", "x"))
+			r := ref(t, reg.Host+"/app:1")
+			c := client(t)
+			pushIndex(t, c, r, idx)
+			err := c.Complete(t.Context(), open(t, c, r))
+			requireError(t, err, image.ErrNotFound, missing.String())
+			again := client(t)
+			pushIndex(t, again, r, idx)
+			if err := again.Complete(t.Context(), open(t, again, r)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// lieOnce lets a registry say once that it holds a layer of an image, and returns that.
+func lieOnce(t *testing.T, reg *imagetest.Registry, img v1.Image) v1.Hash {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := digestOf(t, layers[len(layers)-1])
+	var told atomic.Bool
+	reg.Answer(func(w http.ResponseWriter, req *http.Request) bool {
+		lie := req.Method == http.MethodHead && strings.HasSuffix(req.URL.Path, "/blobs/"+missing.String()) && !told.Swap(true)
+		if lie {
+			w.WriteHeader(http.StatusOK)
+		}
+		return lie
+	})
+	return missing
 }
