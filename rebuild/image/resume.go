@@ -200,17 +200,24 @@ type upload struct {
 }
 
 // give is the end of an upload that failed. A registry that has lost track of one that was resumed takes it from the
-// beginning, so that is a failure for now.
+// beginning, so that is a failure for now. So is a token that has expired within one: whoever gets a new one would repeat this
+// request, whose body is read in part.
 func (u *upload) give(resp *http.Response, err error) (*http.Response, error) {
-	if err != nil || u.last == nil {
+	if err != nil {
 		return resp, err
 	}
+	again := false
 	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		again = u.at > 0
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
-		_ = resp.Body.Close()
-		return nil, &requestError{fmt.Errorf("%s cannot go on with an upload that broke off: %w", u.to.Host, &statusError{resp.StatusCode})}
+		again = u.last != nil
 	}
-	return resp, nil
+	if !again {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	return nil, &requestError{fmt.Errorf("%s does not go on with an upload: %w", u.to.Host, &statusError{resp.StatusCode})}
 }
 
 // send sends the next n bytes. All at once, as nearly every registry likes it best, goes as the request came.

@@ -339,3 +339,42 @@ func TestChunkedUpload(t *testing.T) {
 		t.Errorf("the parts were %s, want %s", got, want)
 	}
 }
+
+// A token that expires between two parts is no reason to give up, nor to send the rest under the name of all.
+func TestTokenExpiresWithinUpload(t *testing.T) {
+	u := newUploads(t)
+	var generation, refused atomic.Int64
+	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"token":"%d"}`, generation.Load())
+	}))
+	t.Cleanup(tokens.Close)
+	// On loopback the token server must have a name: addresses there are refused.
+	challenge := `Bearer realm="` + strings.Replace(tokens.URL, "127.0.0.1", "localhost", 1) + `",service="test"`
+	u.registry.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.Header.Get("Content-Range"), "2097152-") && refused.Load() == 0 {
+			refused.Add(1)
+			generation.Add(1)
+		}
+		if r.Header.Get("Authorization") != fmt.Sprintf("Bearer %d", generation.Load()) {
+			w.Header().Set("WWW-Authenticate", challenge)
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return u.answer(w, r)
+	})
+	img := large(t, 5*mebibyte)
+	from := ref(t, imagetest.NewRegistry(t, true).Host+"/app:1")
+	push(t, client(t), from, img)
+	with := func(o *image.Options) {
+		o.Hosts = map[string]image.HostOptions{u.registry.Host: {ChunkSize: 2 * mebibyte}}
+	}
+	for name, img := range map[string]v1.Image{"held": img, "read": open(t, client(t), from).Images[0].Image} {
+		refused.Store(0)
+		r := ref(t, u.registry.Host+"/"+name+":1")
+		push(t, client(t, with), r, img)
+		requireSame(t, open(t, client(t), r).Images[0].Image, img)
+		if refused.Load() != 1 {
+			t.Error("no part was refused")
+		}
+	}
+}
