@@ -2,7 +2,6 @@ package keychain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -102,8 +101,8 @@ func (b *bounded) ResolveContext(ctx context.Context, target authn.Resource) (au
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err == nil && auth == authn.Anonymous {
-		err = errors.New("no credentials found")
+	if err == nil && auth == authn.Anonymous { // nobody set one up, and much of what they hold is public
+		b.opts.Logger.DebugContext(ctx, "no login from the cloud", "cloud", b.name, "registry", target.RegistryStr())
 	}
 	if err != nil {
 		b.opts.Logger.WarnContext(ctx, "no login from the cloud; going on without", "cloud", b.name, "registry", target.RegistryStr(), "error", err)

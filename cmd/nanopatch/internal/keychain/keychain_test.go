@@ -183,10 +183,16 @@ func TestBounded(t *testing.T) {
 		"refusing": fake(func(context.Context) (authn.Authenticator, error) { return nil, errors.New("no") }),
 		"nobody":   fake(func(context.Context) (authn.Authenticator, error) { return authn.Anonymous, nil }),
 	} {
+		var log bytes.Buffer
+		k.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		start := time.Now()
 		auth, err := k.Resolve(registry(t, "gcr.io"))
 		if err != nil || auth != authn.Anonymous || time.Since(start) > 5*time.Second {
 			t.Errorf("%s: %v, %v after %s", name, auth, err, time.Since(start))
+		}
+		// That nobody has a login there is nothing to warn of.
+		if warned := log.Len() > 0; warned == (name == "nobody") {
+			t.Errorf("%s: warned: %v: %s", name, warned, &log)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
