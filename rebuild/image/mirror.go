@@ -86,22 +86,23 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// canonicalPrefix is a prefix in the words of Ref.Repository.
+// canonicalPrefix is a prefix in the words of Ref.Repository, with a host in lower case, which hosts are the same in.
 func canonicalPrefix(prefix string) string {
-	prefix = strings.TrimSuffix(prefix, "/")
-	if host, path, _ := strings.Cut(prefix, "/"); host == "docker.io" {
-		return strings.TrimSuffix(name.DefaultRegistry+"/"+path, "/")
+	host, path, _ := strings.Cut(strings.TrimSuffix(prefix, "/"), "/")
+	if host = strings.ToLower(host); host == "docker.io" {
+		host = name.DefaultRegistry
 	}
-	return prefix
+	return strings.TrimSuffix(host+"/"+path, "/")
 }
 
 // mirrorsOf lists where a reference is looked for first.
 func (c *Client) mirrorsOf(ref Ref) []Ref {
 	var best string
 	var found []Mirror
+	repository := canonicalPrefix(ref.Repository)
 	for _, m := range c.opts.Mirrors {
 		prefix := canonicalPrefix(m.Prefix)
-		if (ref.Repository == prefix || strings.HasPrefix(ref.Repository, prefix+"/")) && len(prefix) > len(best) {
+		if (repository == prefix || strings.HasPrefix(repository, prefix+"/")) && len(prefix) > len(best) {
 			best, found = prefix, m.Mirrors
 		}
 	}
@@ -110,7 +111,7 @@ func (c *Client) mirrorsOf(ref Ref) []Ref {
 		if !m.Pull.fits(ref) {
 			continue
 		}
-		at := Ref{Transport: Registry, Repository: canonicalPrefix(m.Location) + strings.TrimPrefix(ref.Repository, best)}
+		at := Ref{Transport: Registry, Repository: canonicalPrefix(m.Location) + strings.TrimPrefix(repository, best)}
 		if ref.ByDigest() {
 			at = at.WithDigest(ref.Digest)
 		} else {

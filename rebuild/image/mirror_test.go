@@ -33,6 +33,19 @@ func (m *mirrored) options(pull image.MirrorPull) func(*image.Options) {
 	}
 }
 
+// Hosts are the same in upper and lower case, paths are not.
+func TestMirrorOfAHostInAnyCase(t *testing.T) {
+	m := newMirrored(t)
+	push(t, client(t), m.at, linux(t, "amd64", "origin"))
+	_, port, _ := strings.Cut(m.origin.Host, ":")
+	open(t, client(t, func(o *image.Options) {
+		o.Mirrors = []image.Mirrors{{Prefix: "LocalHost:" + port + "/team", Mirrors: []image.Mirror{{Location: m.mirror.Host + "/cache/team"}}}}
+	}), ref(t, "localhost:"+port+"/team/app:1"))
+	if len(m.mirror.Requests()) == 0 || len(m.origin.Requests()) != 0 {
+		t.Error("the mirror was not asked")
+	}
+}
+
 // An image and its layers come from the mirror alone, what is pushed goes past it.
 func TestMirror(t *testing.T) {
 	m := newMirrored(t)

@@ -19,7 +19,7 @@ type Options struct {
 	InsecureRegistries []string
 	// CACert is a PEM file of certificate authorities to trust besides the system's.
 	CACert string
-	// Hosts are settings for some registries, by "host" or "host:port"; docker.io stands for all of Docker Hub's.
+	// Hosts are settings for some registries, by "host" or "host:port" in any case; docker.io stands for all of Docker Hub's.
 	Hosts map[string]HostOptions
 	// CertDirs are directories of certificates as docker and podman keep them: HOST[:PORT]/*.crt are
 	// authorities to trust, NAME.cert with NAME.key are client certificates. The first directory that has the host counts.
@@ -93,6 +93,11 @@ func (o Options) withDefaults() Options {
 	if o.Retry.LongestAsked <= 0 {
 		o.Retry.LongestAsked = defaultLongestAsked
 	}
+	hosts := make(map[string]HostOptions, len(o.Hosts))
+	for host, h := range o.Hosts {
+		hosts[strings.ToLower(host)] = h
+	}
+	o.Hosts = hosts
 	return o
 }
 

@@ -59,6 +59,7 @@ func TestParseRejects(t *testing.T) {
 		"registries:\n  example.org:\n    chunkSize: -1\n":                       "[3:16] registries.'example.org'.chunkSize:",
 		"registries:\n  localhost:\n    concurrency: -1\n":                       "[3:18] registries.localhost.concurrency: is negative",
 		"registries:\n  a.b:\n    clientCert: c.pem\n":                           "[3:15] registries.'a.b': clientCert and clientKey go together",
+		"registries:\n  A.b: {insecure: true}\n  a.b: {insecure: true}\n":        "[3:8] registries.'a.b': is the same as A.b",
 		"registries:\n  a.b/c:\n    insecure: true\n":                            "[3:13] registries.'a.b/c': only mirrors",
 		"registries:\n  a.b:\n    mirrors: [{insecure: true}]\n":                 "registries.'a.b'.mirrors[0].location: is missing",
 		"registries:\n  a.b:\n    mirrors: [{location: c, pullFromMirror: x}]\n": "[3:45] registries.'a.b'.mirrors[0].pullFromMirror:",

@@ -54,11 +54,17 @@ func ParseSize(s string) (int64, error) {
 
 // registries checks the settings of registries.
 func (v *validation) registries(all map[string]Registry) {
+	named := make(map[string]string)
 	for _, host := range slices.Sorted(maps.Keys(all)) {
 		r, at := all[host], "registries."+host
 		if strings.Contains(host, ".") || strings.Contains(host, "/") {
 			at = "registries.'" + host + "'"
 		}
+		lower := strings.ToLower(host)
+		if other, ok := named[lower]; ok {
+			v.add(at, errors.New("is the same as "+other))
+		}
+		named[lower] = host
 		_, err := r.ChunkBytes()
 		v.add(at+".chunkSize", err)
 		if r.Concurrency < 0 {
