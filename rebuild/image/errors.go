@@ -99,6 +99,7 @@ func registryError(ctx context.Context, ref, host string, err error) error {
 	var plain *plainHTTPError
 	var authority x509.UnknownAuthorityError
 	var certificate *tls.CertificateVerificationError
+	var mirror *mirrorError
 	switch {
 	case errors.As(err, &authority):
 		return &Error{
@@ -120,6 +121,8 @@ func registryError(ctx context.Context, ref, host string, err error) error {
 			Kind: ErrUnreachable, Ref: ref, Cause: err, What: host + " speaks plain HTTP, which is not allowed",
 			Hint: "allow it with --insecure-registry " + host,
 		}
+	case errors.As(err, &mirror):
+		return &Error{Kind: ErrVerification, Ref: ref, Cause: err, What: "a layer is not what it should be: " + err.Error()}
 	case isNetwork(err):
 		return &Error{
 			Kind: ErrUnreachable, Ref: ref, Cause: err, What: "registry unreachable: " + networkText(err),

@@ -1,12 +1,17 @@
 package image
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -144,7 +149,7 @@ func (c *Client) mirrored(ctx context.Context, ref Ref, out opened) (opened, err
 	if err != nil {
 		return opened{}, err
 	}
-	o := &origin{c: c, ctx: ctx, repo: repo}
+	o := &origin{c: c, ctx: ctx, repo: repo, bad: make(map[v1.Hash]bool)}
 	if out.image != nil {
 		out.image = &mirroredImage{Image: out.image, origin: o}
 	}
@@ -159,6 +164,30 @@ type origin struct {
 	c    *Client
 	ctx  context.Context //nolint:containedctx // an opened image is read while the context of Open lives
 	repo name.Repository
+
+	mu sync.Mutex
+	// bad are the layers that the mirror began to give and then did not, or gave wrong.
+	bad map[v1.Hash]bool
+}
+
+func (o *origin) isBad(digest v1.Hash) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bad[digest]
+}
+
+// failed notes that the mirror did not give a layer to its end.
+func (o *origin) failed(digest v1.Hash, err error) {
+	if o.ctx.Err() != nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.bad[digest] {
+		return
+	}
+	o.bad[digest] = true
+	o.c.opts.Logger.WarnContext(o.ctx, "a mirror fails to give a part of an image", "image", o.repo.String(), "part", digest.String(), "error", err)
 }
 
 func (o *origin) get(digest v1.Hash) (*remote.Descriptor, error) {
@@ -288,13 +317,102 @@ type mirroredLayer struct {
 }
 
 func (l *mirroredLayer) Compressed() (io.ReadCloser, error) {
-	rc, err := l.Layer.Compressed()
-	if err == nil || !l.origin.missed(l.digest, err) {
-		return rc, err
+	if l.origin.isBad(l.digest) {
+		return l.own()
 	}
+	rc, err := l.Layer.Compressed()
+	if err == nil {
+		return &mirroredReader{rc: rc, layer: l, sum: sha256.New()}, nil
+	}
+	if !l.origin.missed(l.digest, err) {
+		return nil, err
+	}
+	return l.own()
+}
+
+// own reads the registry's.
+func (l *mirroredLayer) own() (io.ReadCloser, error) {
 	own, err := l.origin.c.puller.Layer(l.origin.ctx, l.origin.repo.Digest(l.digest.String()))
 	if err != nil {
 		return nil, err
 	}
 	return own.Compressed()
 }
+
+// mirroredReader reads a mirror's layer, and the rest of the registry's where that breaks off. What is wrong shows at the end
+// only, when all of it was read: who tries again gets the registry's.
+type mirroredReader struct {
+	layer *mirroredLayer
+	// at and sum are of what was read so far.
+	at  int64
+	sum hash.Hash
+	own bool
+	err error // for good
+
+	mu     sync.Mutex // Close may come in the middle of a Read, to end it
+	rc     io.ReadCloser
+	closed bool
+}
+
+func (r *mirroredReader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return r.rc.Close()
+}
+
+func (r *mirroredReader) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
+func (r *mirroredReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.rc.Read(p)
+	r.at += int64(n)
+	r.sum.Write(p[:n])
+	if err == nil || err == io.EOF || r.own || r.isClosed() || r.layer.origin.ctx.Err() != nil {
+		return n, err
+	}
+	r.layer.origin.failed(r.layer.digest, err)
+	if isContent(err) {
+		r.err = &mirrorError{err}
+	} else {
+		r.err = r.change()
+	}
+	return n, r.err
+}
+
+// change goes on with the registry's layer, if that begins as the mirror's did.
+func (r *mirroredReader) change() error {
+	own, err := r.layer.own()
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	_ = r.rc.Close()
+	r.rc, r.own = own, true
+	closed := r.closed
+	r.mu.Unlock()
+	if closed {
+		return errors.Join(net.ErrClosed, own.Close())
+	}
+	begin := sha256.New()
+	_, err = io.CopyN(begin, own, r.at)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	if err == nil && !bytes.Equal(begin.Sum(nil), r.sum.Sum(nil)) {
+		err = &mirrorError{errors.New("it does not begin as the registry's")}
+	}
+	return err
+}
+
+// mirrorError is wrong content of a mirror, in whose place the registry is asked the next time.
+type mirrorError struct{ err error }
+
+func (e *mirrorError) Error() string { return "from a mirror: " + e.err.Error() }
+func (e *mirrorError) Unwrap() error { return e.err }

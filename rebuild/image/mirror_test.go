@@ -1,8 +1,12 @@
 package image_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nanopatch/nanopatch/rebuild/image"
@@ -176,6 +180,102 @@ func TestMirrorFails(t *testing.T) {
 	m := newMirrored(t)
 	_, err = client(t, m.options("")).Open(t.Context(), m.ref.WithTag("none"))
 	requireError(t, err, image.ErrNotFound, m.ref.WithTag("none").String())
+}
+
+// A mirror that breaks off in the middle of a layer, or ends with wrong bytes, is not asked for that again.
+func TestMirrorFailsWithinALayer(t *testing.T) {
+	img := large(t, 6*mebibyte)
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := readAll(t, layers[0])
+	wrong := append([]byte{content[0] ^ 1}, content[1:]...)
+	for name, tc := range map[string]struct {
+		content []byte
+		give    int
+		// resumes says that one reading gets over it.
+		resumes bool
+	}{
+		"breaks": {content, mebibyte, true}, "wrong": {wrong, len(wrong), false}, "breaks and wrong": {wrong, mebibyte, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMirrored(t)
+			for _, r := range []image.Ref{m.ref.WithTag("2"), m.at.WithTag("2")} {
+				push(t, client(t), r, img)
+			}
+			var asked atomic.Int64
+			m.mirror.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/blobs/"+digestOf(t, layers[0]).String()) || r.Method != http.MethodGet {
+					return false
+				}
+				asked.Add(1)
+				if r.Header.Get("Range") != "" { // nor does it go on
+					panic(http.ErrAbortHandler)
+				}
+				w.Header().Set("Content-Length", strconv.Itoa(len(tc.content)))
+				_, _ = w.Write(tc.content[:tc.give])
+				if tc.give < len(tc.content) {
+					panic(http.ErrAbortHandler)
+				}
+				return true
+			})
+			mirrored, err := open(t, client(t, m.options("")), m.ref.WithTag("2")).Images[0].Image.Layers()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rc, err := mirrored[0].Compressed()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rc.Close()
+			if b, err := io.ReadAll(rc); (err == nil) != tc.resumes || err == nil && !bytes.Equal(b, content) {
+				t.Errorf("read once: %v", err)
+			}
+			for _, to := range []string{imagetest.NewRegistry(t, true).Host + "/copy:1", "oci:" + t.TempDir() + ":1"} {
+				asked.Store(0)
+				c := client(t, m.options(""))
+				push(t, c, ref(t, to), open(t, c, m.ref.WithTag("2")).Images[0].Image)
+				requireSame(t, open(t, c, ref(t, to)).Images[0].Image, img)
+				if asked.Load() == 0 {
+					t.Error("the mirror was not asked")
+				}
+			}
+			// Where nobody tries again, what is wrong is called that.
+			if !tc.resumes {
+				c := client(t, m.options(""), func(o *image.Options) { o.Retry.Tries = 1 })
+				repo, err := c.Repository(ref(t, imagetest.NewRegistry(t, true).Host+"/copy:1"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = repo.Push(t.Context(), open(t, c, m.ref.WithTag("2")).Images[0].Image)
+				requireError(t, err, image.ErrVerification)
+			}
+		})
+	}
+}
+
+// Who closes a mirror's layer early has not found it broken.
+func TestMirrorLayerClosedEarly(t *testing.T) {
+	img := large(t, 6*mebibyte)
+	m := newMirrored(t)
+	push(t, client(t), m.at.WithTag("2"), img)
+	layers, err := open(t, client(t, m.options("")), m.ref.WithTag("2")).Images[0].Image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc, err := layers[0].Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.origin.Requests()
+	if _, err := io.ReadAll(rc); err == nil || len(m.origin.Requests()) != 0 {
+		t.Errorf("the registry was asked for what was closed, or it could be read: %v", err)
+	}
+	requireSame(t, open(t, client(t, m.options("")), m.ref.WithTag("2")).Images[0].Image, img)
 }
 
 // Layers from a mirror can be mounted where the image belongs.

@@ -385,12 +385,13 @@ func (l *sourceLayer) Compressed() (io.ReadCloser, error) {
 
 func (l *sourceLayer) mark(err error) error {
 	var typed *Error
+	var mirror *mirrorError
 	switch {
 	case errors.As(err, &typed), errors.Is(err, context.Canceled):
 		return err
 	case l.from == nil:
 		return &permanentError{fmt.Errorf("reading a layer: %w", err)}
-	case isContent(err):
+	case isContent(err) && !errors.As(err, &mirror):
 		return &Error{
 			Kind: ErrVerification, Ref: l.from.String(), What: "a layer is not what it should be: " + err.Error(), Cause: err,
 			Hint: "it was damaged or exchanged; push the image again",

@@ -120,7 +120,8 @@ func isTemporary(ctx context.Context, err error) bool {
 	var status *statusError
 	var request *requestError
 	var urlErr *url.Error
-	return errors.As(err, &status) || errors.As(err, &request) || errors.As(err, &urlErr) || isBroken(err) ||
+	var mirror *mirrorError
+	return errors.As(err, &status) || errors.As(err, &mirror) || errors.As(err, &request) || errors.As(err, &urlErr) || isBroken(err) ||
 		// Another upload of the same blob was cancelled with its own context, and we waited for it.
 		errors.Is(err, context.Canceled)
 }
