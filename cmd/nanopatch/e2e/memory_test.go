@@ -41,9 +41,9 @@ func BenchmarkMemory(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ResetTimer()
-			for range b.N {
+			for i := range b.N { // each into a place of its own, where no record says that nothing is to do
 				measure(b, filepath.Join(b.TempDir(), "cache"), []string{
-					"rebuild", ref.String(), "-t", ref.Context().Name() + ":new", "--key", private, "-q", "-o", "json",
+					"rebuild", ref.String(), "-t", fmt.Sprintf("%s-%d-%d:new", ref.Context().Name(), b.N, i), "--key", private, "-q", "-o", "json",
 					"--repo-override", twin.Repository, "--repo-override", fixture.SecurityMirror(twin.Repository), "--keyring", twin.Keyring,
 				})
 			}
