@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -310,9 +311,11 @@ func TestLyingRegistry(t *testing.T) {
 		"rebuild", registry.Host + "/base:old", "-t", registry.Host + "/out:new", "--no-sign",
 		"--repo-override", twin.Repository, "--repo-override", fixture.SecurityMirror(twin.Repository), "--keyring", twin.Keyring,
 	}
+	// Whichever blob the registry is asked for first: the configuration is missed when it is read back, a layer when it is asked for.
+	missed := regexp.MustCompile(`^nanopatch: verification failed: .*(which is not there|BLOB_UNKNOWN).*no tag was moved\n$`)
 	for _, want := range []int{4, 0} {
 		_, stderr, code := run(t.Context(), t, t.TempDir(), args...)
-		if code != want || want != 0 && (strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "which is not there")) {
+		if code != want || want != 0 && !missed.MatchString(stderr) {
 			t.Errorf("exit code %d, want %d: %s", code, want, stderr)
 		}
 		tag, err := name.NewTag(registry.Host + "/out:new")
