@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
@@ -25,19 +23,12 @@ func TestContract(t *testing.T) {
 	}
 	nanopatch := func(want int, args ...string) string {
 		t.Helper()
-		var out, errs bytes.Buffer
-		env := cli.Env{
-			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-			Now: func() time.Time { return time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC) },
-			LookupEnv: func(key string) (string, bool) {
-				v, ok := map[string]string{"NANOPATCH_CACHE_DIR": cache}[key]
-				return v, ok
-			},
+		now := func() time.Time { return time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC) }
+		out, errs, code := runAt(t.Context(), t, now, cache, append(args, "-q")...)
+		if code != want {
+			t.Errorf("%v: exit code %d, want %d: %s", args, code, want, errs)
 		}
-		if code := cli.Main(t.Context(), append(args, "-q"), env); code != want {
-			t.Errorf("%v: exit code %d, want %d: %s", args, code, want, errs.String())
-		}
-		return out.String()
+		return out
 	}
 	from := []string{"--repo-override", twin.Repository, "--repo-override", fixture.SecurityMirror(twin.Repository), "--keyring", twin.Keyring}
 	old, lock := "oci:"+dir+":old", filepath.Join(t.TempDir(), "lock.json")

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
@@ -50,18 +47,11 @@ func TestExplainLanguages(t *testing.T) {
 	}
 	explain := func(code int, what string, args ...string) string {
 		t.Helper()
-		var out, errs bytes.Buffer
-		env := cli.Env{
-			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now,
-			LookupEnv: func(key string) (string, bool) {
-				v, ok := map[string]string{"NANOPATCH_CACHE_DIR": cache}[key]
-				return v, ok
-			},
+		out, errs, got := run(t.Context(), t, cache, append([]string{"explain", "oci:" + dir + ":app", what}, args...)...)
+		if got != code {
+			t.Fatalf("%s: exit code %d, want %d: %s", what, got, code, errs)
 		}
-		if got := cli.Main(t.Context(), append([]string{"explain", "oci:" + dir + ":app", what, "-q"}, args...), env); got != code {
-			t.Fatalf("%s: exit code %d, want %d: %s", what, got, code, errs.String())
-		}
-		return out.String() + errs.String()
+		return out + errs
 	}
 	var x struct {
 		Packages []struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
 	"github.com/nanopatch/nanopatch/rebuild/pkgrepo/apt/apttest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
@@ -68,19 +66,12 @@ func TestPhased(t *testing.T) {
 	}
 	plan := func(want int, more ...string) string {
 		t.Helper()
-		var out, errs bytes.Buffer
-		env := cli.Env{
-			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: func() time.Time { return day },
-			LookupEnv: func(key string) (string, bool) {
-				v, ok := map[string]string{"NANOPATCH_CACHE_DIR": cache}[key]
-				return v, ok
-			},
-		}
 		args := append([]string{"plan", "oci:" + layout + ":old", "-q", "--repo-override", dir, "--keyring", keyring}, more...)
-		if code := cli.Main(t.Context(), args, env); code != want {
-			t.Errorf("%v: exit code %d, want %d: %s", args, code, want, errs.String())
+		out, errs, code := runAt(t.Context(), t, func() time.Time { return day }, cache, args...)
+		if code != want {
+			t.Errorf("%v: exit code %d, want %d: %s", args, code, want, errs)
 		}
-		return out.String() + errs.String()
+		return out + errs
 	}
 	plan(10, "--detailed-exitcode", "--lock", lock)
 	locked, err := os.ReadFile(lock)

@@ -15,11 +15,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -36,16 +35,8 @@ const (
 // chosen are the kinds of layers to try, by their names.
 var chosen = flag.String("kinds", "gzip,zstd,whiteouts", "the kinds of layers to try, or all")
 
-// asProgram, in the environment, makes the test binary the program.
-const asProgram = "NANOPATCH_CONFORMANCE_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Now: time.Now,
-	}))
+	os.Exit(clitest.Main(context.Background(), m.Run, nil))
 }
 
 // suite is what all trials share.
@@ -226,7 +217,7 @@ func (s *suite) program(t *testing.T, tr *transport, args ...string) (stdout, st
 	cache, err := os.MkdirTemp(s.dir, "c") //nolint:usetesting // as in shortDir
 	must(t, err)
 	args = append(args, "--repo-override", s.twin.Repository, "--repo-override", fixture.SecurityMirror(s.twin.Repository), "--keyring", s.twin.Keyring)
-	return run(t.Context(), append(tr.env(), asProgram+"=1", "NANOPATCH_CACHE_DIR="+cache), os.Args[0], args...)
+	return run(t.Context(), append(tr.env(), clitest.Environ, "NANOPATCH_CACHE_DIR="+cache), os.Args[0], args...)
 }
 
 // rewritten tells whether a report has the one layer rewritten, and says what became of it.

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
@@ -115,7 +116,7 @@ func indexOf(b *testing.B, images []v1.Image) v1.ImageIndex {
 func measure(b *testing.B, cache string, args []string) result {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cache)
+	cmd.Env = append(os.Environ(), clitest.Environ, "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cache)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -205,7 +206,7 @@ func benchKey(b *testing.B) string {
 	b.Helper()
 	prefix := filepath.Join(b.TempDir(), "cosign")
 	cmd := exec.CommandContext(b.Context(), os.Args[0], "keygen", "--output-prefix", prefix)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password)
+	cmd.Env = append(os.Environ(), clitest.Environ, "COSIGN_PASSWORD="+password)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}

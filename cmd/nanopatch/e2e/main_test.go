@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,17 +26,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
 // password protects every key of these tests.
 const password = "e2e password"
 
-// asProgram makes the test binary behave as nanopatch, on the day that clockAhead puts it.
-const (
-	asProgram  = "NANOPATCH_E2E_PROGRAM"
-	clockAhead = "NANOPATCH_E2E_CLOCK_AHEAD"
-)
+// clockAhead, in the environment, is how far ahead the clock of the program is.
+const clockAhead = "NANOPATCH_E2E_CLOCK_AHEAD"
 
 // debian is the image that most tests start from, built once.
 var debian v1.Image
@@ -49,20 +46,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		os.Exit(program())
-	}
-	os.Exit(suite(m))
-}
-
-func program() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	env := cli.System()
-	if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
-		env.Now = func() time.Time { return time.Now().Add(ahead) }
-	}
-	return cli.Main(ctx, os.Args[1:], env)
+	os.Exit(clitest.Main(context.Background(), func() int { return suite(m) }, func(env *cli.Env) {
+		if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
+			env.Now = func() time.Time { return time.Now().Add(ahead) }
+		}
+	}))
 }
 
 func suite(m *testing.M) int {
@@ -101,7 +89,7 @@ func nanopatch(t *testing.T, args ...string) outcome {
 func nanopatchWith(t *testing.T, change func(*exec.Cmd), args ...string) outcome {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cacheDir(t))
+	cmd.Env = append(os.Environ(), clitest.Environ, "COSIGN_PASSWORD="+password, "NANOPATCH_CACHE_DIR="+cacheDir(t))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if change != nil {

@@ -6,25 +6,15 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
 )
 
-// asProgram makes the test binary behave as nanopatch.
-const asProgram = "NANOPATCH_SBOMORACLE_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := cli.Main(ctx, os.Args[1:], cli.System())
-	stop()
-	os.Exit(code)
+	os.Exit(clitest.Main(context.Background(), m.Run, nil))
 }
 
 // cost is what a run took: on the clock, and of all processors, which says more on a machine that does other things too.
@@ -51,7 +41,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) ([
 // nanopatch runs the program with a cache of its own.
 func nanopatch(t *testing.T, cache string, args ...string) ([]byte, cost) {
 	t.Helper()
-	return run(t, "", []string{asProgram + "=1"}, os.Args[0], append([]string{"--cache-dir", cache, "-q"}, args...)...)
+	return run(t, "", []string{clitest.Environ}, os.Args[0], append([]string{"--cache-dir", cache, "-q"}, args...)...)
 }
 
 // syft runs the stock command.

@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
+	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
@@ -37,16 +37,8 @@ var (
 	allPairs = flag.Bool("all-pairs", false, "make two runs at once of every sort over every kind of registry")
 )
 
-// asProgram, in the environment, makes the test binary the program.
-const asProgram = "NANOPATCH_SOAK_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Now: time.Now,
-	}))
+	os.Exit(clitest.Main(context.Background(), m.Run, nil))
 }
 
 // soak is what all runs share.
@@ -216,7 +208,7 @@ type outcome struct {
 func (s *soak) program(t *testing.T, cache string, started func(*exec.Cmd), args ...string) outcome {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "COSIGN_PASSWORD=soak", "NANOPATCH_CACHE_DIR="+cache)
+	cmd.Env = append(os.Environ(), clitest.Environ, "COSIGN_PASSWORD=soak", "NANOPATCH_CACHE_DIR="+cache)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Start()
