@@ -95,7 +95,7 @@ func Attest(
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	payloads, err := encodeAll(subject.Digest, statements)
+	all, err := encodeAll(subject.Digest, statements)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +107,10 @@ func Attest(
 		return nil, err
 	}
 	var fresh []sealing
-	for i, st := range statements {
-		content := sha256.Sum256(payloads[i])
-		if _, there := carried[content]; !there {
-			carried[content] = v1.Hash{}
-			fresh = append(fresh, sealing{content, st.PredicateType, payloads[i]})
+	for _, s := range all {
+		if _, there := carried[s.content]; !there {
+			carried[s.content] = v1.Hash{}
+			fresh = append(fresh, s)
 		}
 	}
 	put := attachBundles
@@ -124,17 +123,16 @@ func Attest(
 		carried[fresh[i].content], made[fresh[i].content] = digest, true
 	}
 	var records []Record
-	for i, st := range statements {
-		content := sha256.Sum256(payloads[i])
-		digest := carried[content]
+	for _, s := range all {
+		digest := carried[s.content]
 		if digest == (v1.Hash{}) {
 			break // it failed
 		}
 		record := Record{
-			PredicateType: st.PredicateType, Digest: digest, KeyID: verifier.KeyID(), Identity: verifier.Identity(), Reused: !made[content],
+			PredicateType: s.predicateType, Digest: digest, KeyID: verifier.KeyID(), Identity: verifier.Identity(), Reused: !made[s.content],
 		}
-		made[content] = false // the same again is not made again
-		log.DebugContext(ctx, "statement attached", "subject", subject.Digest, "predicateType", st.PredicateType,
+		made[s.content] = false // the same again is not made again
+		log.DebugContext(ctx, "statement attached", "subject", subject.Digest, "predicateType", s.predicateType,
 			"digest", digest, "reused", record.Reused)
 		records = append(records, record)
 	}
@@ -162,8 +160,9 @@ func attachBundles(ctx context.Context, repo Repository, subject v1.Descriptor, 
 	return digests, nil
 }
 
-func encodeAll(subject v1.Hash, statements []attest.Statement) ([][]byte, error) {
-	var payloads [][]byte
+// encodeAll gives the statements as they are signed, in order.
+func encodeAll(subject v1.Hash, statements []attest.Statement) ([]sealing, error) {
+	var all []sealing
 	for _, st := range statements {
 		if !st.About(subject) {
 			return nil, fmt.Errorf("attesting %s: the statement is not about %s", st.PredicateType, subject)
@@ -172,9 +171,9 @@ func encodeAll(subject v1.Hash, statements []attest.Statement) ([][]byte, error)
 		if err != nil {
 			return nil, fmt.Errorf("attesting %s of %s: %w", st.PredicateType, subject, err)
 		}
-		payloads = append(payloads, payload)
+		all = append(all, sealing{sha256.Sum256(payload), st.PredicateType, payload})
 	}
-	return payloads, nil
+	return all, nil
 }
 
 func attach(

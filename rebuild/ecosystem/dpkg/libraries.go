@@ -50,16 +50,18 @@ func (u *upgrade) updateLibraries() error {
 	if known, err := r.prepare(); err != nil || !known {
 		return err
 	}
-	for _, dir := range r.dirs {
-		if err := r.look(dir); err != nil {
-			return err
+	if len(r.touched) > 0 {
+		for _, dir := range r.dirs {
+			if err := r.look(dir); err != nil {
+				return err
+			}
 		}
+		r.lookElsewhere()
 	}
-	r.lookElsewhere()
 	if err := r.sign(); err != nil || r.by == nil {
 		return err
 	}
-	return r.write(data)
+	return r.write()
 }
 
 // linkerRun is a run of ldconfig.
@@ -105,8 +107,7 @@ func (r *linkerRun) prepare() (known bool, err error) {
 	for _, in := range r.installs {
 		if p := in.changed(conf.isPart); p != "" {
 			r.holdStale(in, "%s changes, which configures it", listName(p))
-			known = false
-			return known, nil
+			return false, nil
 		}
 	}
 	r.dirs, r.listed = conf.dirs, make(map[string][]int)
@@ -267,7 +268,7 @@ var legacyDirs = regexp.MustCompile(`^(tls|sse2|x86_64|avx512_1|i[3-6]86|haswell
 // lookElsewhere holds what touches libraries where the cache has entries that belong to no directory that ldconfig searches under
 // that name, or where it would find them for processors of old. Entries of directories that are gone go.
 func (r *linkerRun) lookElsewhere() {
-	for name, entries := range r.listed {
+	for _, name := range slices.Sorted(maps.Keys(r.listed)) {
 		_, searched := r.rank[name]
 		at := r.tree.Follow(strings.TrimLeft(name, "/"), true)
 		in := r.touchedDirs[at]
@@ -279,7 +280,7 @@ func (r *linkerRun) lookElsewhere() {
 			continue
 		}
 		r.because(in)
-		for _, i := range entries {
+		for _, i := range r.listed[name] {
 			r.edits[i] = nil
 		}
 	}
@@ -290,9 +291,9 @@ func (r *linkerRun) lookElsewhere() {
 	for _, d := range r.dirs {
 		searched[d.at] = true
 	}
-	for at, in := range r.touchedDirs {
+	for _, at := range slices.Sorted(maps.Keys(r.touchedDirs)) {
 		if legacyDirs.MatchString(path.Base(at)) && searched[path.Dir(at)] {
-			r.holdStale(in, "%s has libraries for certain processors", listName(at))
+			r.holdStale(r.touchedDirs[at], "%s has libraries for certain processors", listName(at))
 		}
 	}
 }
@@ -333,13 +334,9 @@ func (u *upgrade) newLdconfig(in *install) string {
 }
 
 // write puts the cache in place, if it is one that is written as its ldconfig would.
-func (r *linkerRun) write(old []byte) error {
-	was, err := ldcache.Parse(old)
-	if err != nil {
-		return err
-	}
+func (r *linkerRun) write() error {
 	rank := func(e ldcache.Entry) int { return r.rank[path.Dir(e.Path)] }
-	if !was.Exact || !was.Sorted(rank) {
+	if !r.cache.Exact || !r.cache.Sorted(rank) {
 		if len(r.edits)+len(r.added) > 0 {
 			r.holdStale(r.by, "it changes, and it is not as ldconfig writes it")
 		}
