@@ -1,11 +1,11 @@
 package image
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -61,22 +61,21 @@ const (
 // the subject finds it by its artifact type (OCI image specification 1.1, manifest.md, "Guidelines for Artifact Usage"). The same
 // arguments give the same bytes.
 func NewArtifact(artifactType string, subject v1.Descriptor, annotations map[string]string, blobs ...Blob) (v1.Image, error) {
-	config, size, err := v1.SHA256(strings.NewReader(emptyConfig))
-	if err != nil {
-		return nil, err
-	}
 	return blobImage(v1.Manifest{
-		SchemaVersion: 2,
-		MediaType:     types.OCIManifestSchema1,
-		ArtifactType:  artifactType,
-		Config:        v1.Descriptor{MediaType: emptyMediaType, Digest: config, Size: size},
-		Subject:       &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
-		Annotations:   annotations,
+		ArtifactType: artifactType,
+		Config:       v1.Descriptor{MediaType: emptyMediaType},
+		Subject:      &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
+		Annotations:  annotations,
 	}, []byte(emptyConfig), blobs)
 }
 
-// blobImage completes a manifest with its blobs.
+// blobImage completes an OCI manifest with its config and its blobs.
 func blobImage(manifest v1.Manifest, config []byte, blobs []Blob) (v1.Image, error) {
+	var err error
+	manifest.SchemaVersion, manifest.MediaType = 2, types.OCIManifestSchema1
+	if manifest.Config.Digest, manifest.Config.Size, err = v1.SHA256(bytes.NewReader(config)); err != nil {
+		return nil, fmt.Errorf("hashing a config: %w", err)
+	}
 	var layers []v1.Layer
 	manifest.Layers = []v1.Descriptor{}
 	for _, b := range blobs {

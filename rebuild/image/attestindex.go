@@ -129,14 +129,7 @@ func attestationEntry(about v1.Hash, statements []Statement) (v1.Image, v1.Descr
 	if err != nil {
 		return nil, v1.Descriptor{}, fmt.Errorf("encoding a config: %w", err)
 	}
-	sum, size, err := v1.SHA256(bytes.NewReader(raw))
-	if err != nil {
-		return nil, v1.Descriptor{}, err
-	}
-	img, err := blobImage(v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-		Config: v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: sum, Size: size},
-	}, raw, blobs)
+	img, err := blobImage(v1.Manifest{Config: v1.Descriptor{MediaType: types.OCIConfigJSON}}, raw, blobs)
 	if err != nil {
 		return nil, v1.Descriptor{}, err
 	}

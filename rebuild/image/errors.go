@@ -196,14 +196,6 @@ func isContent(err error) bool {
 	return !errors.As(err, &typed) && !errors.As(err, &answer) && !isNetwork(err)
 }
 
-// isSource tells whether an error is one of what is read, while it is written to a registry.
-func isSource(err error) bool {
-	var typed *Error
-	var source *sourceError
-	var permanent *permanentError
-	return errors.As(err, &typed) || errors.As(err, &source) || errors.As(err, &permanent)
-}
-
 // isSchemeMismatch tells whether a server answered TLS with plain HTTP. net/http says so itself only where nothing wraps
 // the transport's errors.
 func isSchemeMismatch(err error) bool {

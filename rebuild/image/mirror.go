@@ -203,6 +203,15 @@ func (o *origin) missed(digest v1.Hash, err error) bool {
 	return true
 }
 
+// image is the registry's own.
+func (o *origin) image(h v1.Hash) (v1.Image, error) {
+	desc, err := o.get(h)
+	if err != nil {
+		return nil, err
+	}
+	return desc.Image()
+}
+
 // anIndex is v1.ImageIndex under a name that none of its methods has.
 type anIndex interface{ v1.ImageIndex }
 
@@ -213,32 +222,28 @@ type mirroredIndex struct {
 
 func (i *mirroredIndex) Image(h v1.Hash) (v1.Image, error) {
 	img, err := i.anIndex.Image(h)
-	if err != nil && i.origin.missed(h, err) {
-		desc, err := i.origin.get(h)
-		if err != nil {
-			return nil, err
-		}
-		return desc.Image()
+	switch {
+	case err == nil:
+		return &mirroredImage{Image: img, origin: i.origin}, nil
+	case i.origin.missed(h, err):
+		return i.origin.image(h)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &mirroredImage{Image: img, origin: i.origin}, nil
+	return nil, err
 }
 
 func (i *mirroredIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
 	idx, err := i.anIndex.ImageIndex(h)
-	if err != nil && i.origin.missed(h, err) {
+	switch {
+	case err == nil:
+		return &mirroredIndex{anIndex: idx, origin: i.origin}, nil
+	case i.origin.missed(h, err):
 		desc, err := i.origin.get(h)
 		if err != nil {
 			return nil, err
 		}
 		return desc.ImageIndex()
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &mirroredIndex{anIndex: idx, origin: i.origin}, nil
+	return nil, err
 }
 
 type mirroredImage struct {
@@ -255,11 +260,7 @@ func (i *mirroredImage) RawConfigFile() ([]byte, error) {
 	if digestErr != nil || !i.origin.missed(digest, err) {
 		return nil, err
 	}
-	desc, err := i.origin.get(digest)
-	if err != nil {
-		return nil, err
-	}
-	img, err := desc.Image()
+	img, err := i.origin.image(digest)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,10 +52,7 @@ type patience struct {
 }
 
 func (r Retry) patience() *patience {
-	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval, waits.MaxInterval, waits.Multiplier = r.First, r.Longest, 2
-	waits.Reset()
-	return &patience{retry: r, waits: waits}
+	return &patience{retry: r, waits: r.waits()}
 }
 
 // wait tells whether to go on after a failure at a byte of the transfer.
@@ -257,7 +255,8 @@ func (p *part) Close() error {
 // resumable tells whether a registry may have kept what it got.
 func (u *upload) resumable(resp *http.Response, err error) bool {
 	if err != nil {
-		return isTemporary(u.req.Context(), err) && !isSource(err)
+		var source *sourceError // of what is read: the registry is not to blame
+		return isTemporary(u.req.Context(), err) && !errors.As(err, &source)
 	}
 	// What the registry said of its place may be outdated when it was still busy with what came before the break.
 	outdated := resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && u.last != nil

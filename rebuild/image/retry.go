@@ -55,11 +55,17 @@ func (a *attempt) askedToWait(resp *http.Response) {
 	}
 }
 
+// waits are the pauses between tries.
+func (r Retry) waits() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.Multiplier = r.First, r.Longest, 2
+	b.Reset()
+	return b
+}
+
 // do runs f until it succeeds, fails for good, or has been tried often enough; then it returns f's last error. Each try
 // has a context that carries its attempt.
 func (r Retry) do(ctx context.Context, logger *slog.Logger, what string, f func(context.Context) error) error {
-	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval, waits.MaxInterval, waits.Multiplier = r.First, r.Longest, 2
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		a := &attempt{}
 		err := f(context.WithValue(ctx, attemptKey{}, a))
@@ -73,7 +79,7 @@ func (r Retry) do(ctx context.Context, logger *slog.Logger, what string, f func(
 		default:
 			return struct{}{}, err
 		}
-	}, backoff.WithBackOff(waits), backoff.WithMaxTries(r.Tries), backoff.WithMaxElapsedTime(0),
+	}, backoff.WithBackOff(r.waits()), backoff.WithMaxTries(r.Tries), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			logger.DebugContext(ctx, "trying again", "what", what, "wait", wait, "error", oneLine(err.Error()))
 		}))

@@ -56,16 +56,7 @@ func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 // countRequest copies the request, because a RoundTripper must leave the caller's alone.
 func (c *counter) countRequest(req *http.Request) *http.Request {
 	counted := *req
-	counted.Body = &countingBody{ReadCloser: req.Body, n: &c.counts.pushed}
-	if again := req.GetBody; again != nil {
-		counted.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return &countingBody{ReadCloser: body, n: &c.counts.pushed}, nil
-		}
-	}
+	wrapBody(&counted, func(body io.ReadCloser) io.ReadCloser { return &countingBody{ReadCloser: body, n: &c.counts.pushed} })
 	return &counted
 }
 

@@ -62,6 +62,23 @@ func closeBody(req *http.Request) {
 	}
 }
 
+// wrapBody puts every body that a request may send into another. The request must be the caller's own copy.
+func wrapBody(req *http.Request, wrap func(io.ReadCloser) io.ReadCloser) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return
+	}
+	req.Body = wrap(req.Body)
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return wrap(body), nil
+		}
+	}
+}
+
 // The paths of the distribution API, of which the last element is a digest or tag.
 var (
 	manifestPath = regexp.MustCompile(`^/v2/.+/(manifests|referrers)/([^/]+)$`)

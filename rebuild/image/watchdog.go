@@ -24,19 +24,9 @@ func (w *watchdog) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	dog := &watch{ctx: ctx, cancel: cancel, stall: w.stall}
 	watched := req.Clone(ctx)
-	if req.Body != nil && req.Body != http.NoBody {
-		watched.Body = &watchedBody{ReadCloser: req.Body, watch: dog, upload: true}
-	}
-	watched.GetBody = nil
-	if again := req.GetBody; again != nil {
-		watched.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return &watchedBody{ReadCloser: body, watch: dog, upload: true}, nil
-		}
-	}
+	wrapBody(watched, func(body io.ReadCloser) io.ReadCloser {
+		return &watchedBody{ReadCloser: body, watch: dog, upload: true}
+	})
 	resp, err := w.inner.RoundTrip(watched)
 	if err != nil {
 		dog.stop()
