@@ -3,6 +3,7 @@ package rebuild
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"regexp"
 	"time"
@@ -73,12 +74,30 @@ func Keep(e *layer.Entry, head []byte) bool {
 
 var shebang = regexp.MustCompile(`^#! ?/(usr/)?bin/(env )?(ba|da)?sh\s`)
 
-// Scheme is the ordering of a package type's versions ("deb", "apk"), if a known ecosystem has it.
-func Scheme(kind string) (version.Scheme, bool) {
+// client is a client that has the image's own logins for repositories besides its own.
+func (b backend) client(v *rootfs.View, c *pkgrepo.Client) (*pkgrepo.Client, error) {
+	if b.logins == nil {
+		return c, nil
+	}
+	own, err := b.logins(v)
+	if err != nil {
+		return nil, fmt.Errorf("reading the image's logins for repositories: %w", err)
+	}
+	return c.WithLogins(own), nil
+}
+
+// backendOf finds what belongs to a package type.
+func backendOf(kind string) (backend, bool) {
 	for _, b := range backends() {
 		if b.ecosystem.Type() == kind {
-			return b.scheme, true
+			return b, true
 		}
 	}
-	return nil, false
+	return backend{}, false
+}
+
+// Scheme is the ordering of a package type's versions ("deb", "apk"), if a known ecosystem has it.
+func Scheme(kind string) (version.Scheme, bool) {
+	b, ok := backendOf(kind)
+	return b.scheme, ok
 }

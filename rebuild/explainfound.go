@@ -46,20 +46,27 @@ func ExplainFound(stack *rootfs.Stack, layers []plan.Layer, found []Found) []Pac
 // explainPlace tells of the versions of a package at one place, lowest layer first. Of several that show, the first one shadows
 // the others.
 func explainPlace(stack *rootfs.Stack, layers []plan.Layer, versions []Found) []PackageExplanation {
-	var shown []Found
+	// owning is a version with all of its files.
+	type owning struct {
+		Found
+		own []string
+	}
+	var shown []owning
+	var last owning
 	below := []ShadowedVersion{}
 	var files []string
 	for _, f := range versions {
-		files = append(files, f.all(stack)...)
+		last = owning{f, f.all(stack)}
+		files = append(files, last.own...)
 		if f.shows(stack.Top()) {
-			shown = append(shown, f)
+			shown = append(shown, last)
 		} else {
 			below = append(below, ShadowedVersion{Layer: f.Layer, Version: f.Version})
 		}
 	}
-	explain := func(f Found, below []ShadowedVersion, wasted int64) PackageExplanation {
-		own, count := f.all(stack), 0
-		for _, file := range own {
+	explain := func(f owning, below []ShadowedVersion, wasted int64) PackageExplanation {
+		count := 0
+		for _, file := range f.own {
 			if n, ok := stack.View(f.Layer + 1).Lookup(file); ok && n.IsRegular() {
 				count++
 			}
@@ -70,7 +77,6 @@ func explainPlace(stack *rootfs.Stack, layers []plan.Layer, versions []Found) []
 		}
 	}
 	if len(shown) == 0 {
-		last := versions[len(versions)-1]
 		x := explain(last, below[:len(below)-1], wasted(stack, files))
 		x.Removed = last.removed(stack, layers)
 		return []PackageExplanation{x}

@@ -61,14 +61,10 @@ func CheckFiles(ctx context.Context, tree *rootfs.Stack, lock *plan.PlatformLock
 // ImageClient is a client that has the image's own logins for its repositories besides its own.
 func ImageClient(tree *rootfs.Stack, client *pkgrepo.Client) (*pkgrepo.Client, error) {
 	for _, b := range backends() {
-		if b.logins == nil {
-			continue
+		var err error
+		if client, err = b.client(tree.Top(), client); err != nil {
+			return nil, err
 		}
-		own, err := b.logins(tree.Top())
-		if err != nil {
-			return nil, fmt.Errorf("reading the image's logins for repositories: %w", err)
-		}
-		client = client.WithLogins(own)
 	}
 	return client, nil
 }
@@ -112,8 +108,8 @@ type checkedUpdate struct {
 
 // open reads an update's package file.
 func (c *filesCheck) open(ctx context.Context, u plan.Update, opts *Options) error {
-	at := slices.IndexFunc(backends(), func(b backend) bool { return b.ecosystem.Type() == u.Type })
-	if at < 0 || u.Layer < 0 || u.Layer >= c.tree.Len() {
+	b, known := backendOf(u.Type)
+	if !known || u.Layer < 0 || u.Layer >= c.tree.Len() {
 		return fmt.Errorf("%w: %s: no package of type %q in layer %d", ErrFiles, u.Key(), u.Type, u.Layer)
 	}
 	artifact, err := ArtifactOf(u)
@@ -124,15 +120,14 @@ func (c *filesCheck) open(ctx context.Context, u plan.Update, opts *Options) err
 	if err != nil {
 		return err
 	}
-	eco := backends()[at].ecosystem
-	payload, err := eco.Unpack(ctx, files[0], opts.Store)
+	payload, err := b.ecosystem.Unpack(ctx, files[0], opts.Store)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFiles, u.Key(), err)
 	}
 	if p := payload.Package(); p.Name != u.Name || p.Version != u.To || p.Arch != u.NewArch() && p.Arch != "noarch" {
 		return fmt.Errorf("%w: %s is the package file of %s %s, not of %s %s", ErrFiles, u.Artifact.URL, p.Key, p.Version, u.Key(), u.To)
 	}
-	return c.add(u, eco, payload)
+	return c.add(u, b.ecosystem, payload)
 }
 
 // add takes an update whose package file is read.

@@ -34,12 +34,8 @@ func (j *Job) plan(ctx context.Context, b backend) error {
 	if j.Plan.Distro, j.Plan.EOL, err = b.distro(j.Tree.Top(), j.opts.Now()); err != nil {
 		return fmt.Errorf("reading the distribution: %w", err)
 	}
-	if b.logins != nil {
-		own, err := b.logins(j.Tree.Top())
-		if err != nil {
-			return fmt.Errorf("reading the image's logins for repositories: %w", err)
-		}
-		j.opts.Client = j.opts.Client.WithLogins(own)
+	if j.opts.Client, err = b.client(j.Tree.Top(), j.opts.Client); err != nil {
+		return err
 	}
 	j.Plan.Choices = plan.ChoicesOf(j.opts.Edits)
 	if l.advisories, err = j.opts.AdvisoryDocuments(ctx, j.Plan.Distro); err != nil {

@@ -214,12 +214,19 @@ func enlist(ctx context.Context, repo Tagger, tag string, added []mutate.Addendu
 		if list == nil {
 			list = empty.Signatures()
 		}
-		missing, err := absent(list, tag, added)
+		there, f, err := listed(list, tag)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			return fmt.Errorf("%w %s: %s", ErrFormat, FormatClassic, f.detail)
+		}
+		missing, err := absent(there, added)
 		if err != nil || len(missing) == 0 {
 			return err
 		}
-		if has, _, err := listed(list, tag); err != nil || len(has)+len(missing) > maxReferrers {
-			return errors.Join(err, fmt.Errorf("%w %s: %s has %d entries, and at most %d are read", ErrFormat, FormatClassic, tag, len(has), maxReferrers))
+		if len(there)+len(missing) > maxReferrers {
+			return fmt.Errorf("%w %s: %s has %d entries, and at most %d are read", ErrFormat, FormatClassic, tag, len(there), maxReferrers)
 		}
 		if attempt == attempts {
 			return fmt.Errorf("writing %s: it was written %d times and others write it as often; let one sign after the other", tag, attempts)
@@ -234,16 +241,9 @@ func enlist(ctx context.Context, repo Tagger, tag string, added []mutate.Addendu
 	return nil
 }
 
-// absent are the entries that a list does not have. A signature is its blob with its annotations: that of another key may
-// have the same blob.
-func absent(list v1.Image, tag string, entries []mutate.Addendum) ([]mutate.Addendum, error) {
-	there, f, err := listed(list, tag)
-	if err != nil {
-		return nil, err
-	}
-	if f != nil {
-		return nil, fmt.Errorf("%w %s: %s", ErrFormat, FormatClassic, f.detail)
-	}
+// absent are the entries that are not there. A signature is its blob with its annotations: that of another key may have the
+// same blob.
+func absent(there []v1.Descriptor, entries []mutate.Addendum) ([]mutate.Addendum, error) {
 	known := map[string]bool{}
 	for _, d := range there {
 		known[d.Digest.String()+" "+d.Annotations[annotationSignature]] = true

@@ -88,7 +88,7 @@ func (s *Session) before(ctx context.Context, planned *Planned, job *rebuild.Job
 		own.Image.Ref = ref
 		return &own, true, nil
 	}
-	doc, err = s.document(ctx, ref, job.Image(), job.Tree)
+	doc, err = s.catalog(ctx, described, created, job.Tree, generate.Squashed)
 	return doc, false, err
 }
 

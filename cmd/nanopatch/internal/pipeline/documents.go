@@ -15,19 +15,37 @@ import (
 	"github.com/nanopatch/nanopatch/sbom/generate"
 )
 
-// document catalogs an image over its merged layers. Its time is the image's own, so that the same image has the same
+// document is the SBOM of an image over its merged layers. Its time is the image's own, so that the same image has the same
 // document on any day.
 func (s *Session) document(ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack) (*generate.Document, error) {
+	return s.documentOf(ctx, ref, img, stack, generate.Squashed)
+}
+
+// documentOf is the SBOM of an image in either scope, from the cache where it is there.
+func (s *Session) documentOf(
+	ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack, scope generate.Scope,
+) (*generate.Document, error) {
 	described, created, err := describe(ref, img)
 	if err != nil {
 		return nil, err
 	}
-	if doc := s.documents.Cached(ctx, described, generate.Squashed, created); doc != nil {
+	if doc := s.documents.Cached(ctx, described, scope, created); doc != nil {
 		return doc, nil
 	}
-	doc, err := s.documents.Generate(ctx, described, tree{stack.Top()}, created)
+	return s.catalog(ctx, described, created, stack, scope)
+}
+
+// catalog makes the SBOM of an image that the cache does not have.
+func (s *Session) catalog(
+	ctx context.Context, img generate.Image, created time.Time, stack *rootfs.Stack, scope generate.Scope,
+) (doc *generate.Document, err error) {
+	if scope == generate.AllLayers {
+		doc, err = s.documents.GenerateAllLayers(ctx, img, layers{tree{stack.Top()}, stack}, created)
+	} else {
+		doc, err = s.documents.Generate(ctx, img, tree{stack.Top()}, created)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("making the SBOM of %s: %w", ref, err)
+		return nil, fmt.Errorf("making the SBOM of %s: %w", img.Ref, err)
 	}
 	return doc, nil
 }
@@ -60,28 +78,10 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 	if err != nil {
 		return nil, err
 	}
-	return s.documentOf(ctx, ref, img, stack, scope)
-}
-
-// documentOf catalogs an image over its layers, in either scope.
-func (s *Session) documentOf(
-	ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack, scope generate.Scope,
-) (*generate.Document, error) {
-	described, created, err := describe(ref, img)
+	done := s.stage("sbom")
+	doc, err := s.catalog(ctx, described, created, stack, scope)
 	if err != nil {
 		return nil, err
-	}
-	done := s.stage("sbom")
-	doc := s.documents.Cached(ctx, described, scope, created)
-	switch {
-	case doc != nil:
-	case scope == generate.AllLayers:
-		doc, err = s.documents.GenerateAllLayers(ctx, described, layers{tree{stack.Top()}, stack}, created)
-	default:
-		doc, err = s.documents.Generate(ctx, described, tree{stack.Top()}, created)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("making the SBOM of %s: %w", ref, err)
 	}
 	done(count(len(doc.Packages), "package"))
 	return doc, nil

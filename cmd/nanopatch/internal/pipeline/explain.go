@@ -25,7 +25,7 @@ func (s *Session) Explain(ctx context.Context, ref string, img v1.Image, what st
 	x, err := rebuild.Explain(stack, layers, what)
 	switch {
 	case errors.Is(err, rebuild.ErrUnknown) && !strings.HasPrefix(what, "/"):
-		doc, failed := s.documentOf(ctx, ref, img, stack, generate.AllLayers)
+		doc, failed := s.staged(ctx, ref, img, stack, generate.AllLayers)
 		if failed != nil {
 			return nil, failed
 		}
@@ -37,7 +37,7 @@ func (s *Session) Explain(ctx context.Context, ref string, img v1.Image, what st
 		return nil, err
 	}
 	if x.Path != nil && len(x.Path.Packages) == 0 && isFile(stack, x.Path.Path) {
-		doc, err := s.documentOf(ctx, ref, img, stack, generate.Squashed)
+		doc, err := s.staged(ctx, ref, img, stack, generate.Squashed)
 		if err != nil {
 			return nil, err
 		}
@@ -47,6 +47,19 @@ func (s *Session) Explain(ctx context.Context, ref string, img v1.Image, what st
 		x.Path.Packages = slices.Compact(x.Path.Packages)
 	}
 	return x, nil
+}
+
+// staged is documentOf as a stage of the run.
+func (s *Session) staged(
+	ctx context.Context, ref string, img v1.Image, stack *rootfs.Stack, scope generate.Scope,
+) (*generate.Document, error) {
+	done := s.stage("sbom")
+	doc, err := s.documentOf(ctx, ref, img, stack, scope)
+	if err != nil {
+		return nil, err
+	}
+	done(count(len(doc.Packages), "package"))
+	return doc, nil
 }
 
 // isFile tells whether the image shows a regular file at a path.

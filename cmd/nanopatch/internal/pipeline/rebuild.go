@@ -67,11 +67,7 @@ func (s *Session) Rebuild(ctx context.Context, planned *Planned, r Request) (*Re
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	statements, err := s.indexStatements(ctx, platforms, &r)
-	if err != nil {
-		return nil, err
-	}
-	p, notes, err := s.assemble(planned, platforms, &r, statements)
+	p, notes, err := s.assemble(ctx, planned, platforms, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +137,11 @@ func (s *Session) rebuildOne(ctx context.Context, planned *Planned, job *rebuild
 
 // assemble puts the platforms' images together as the source had them: one image, or an index. Statements go into the index,
 // which a single image is given for them.
-func (s *Session) assemble(
-	planned *Planned, platforms []*rebuilt, r *Request, statements map[v1.Hash][]image.Statement,
-) (*publication, []string, error) {
+func (s *Session) assemble(ctx context.Context, planned *Planned, platforms []*rebuilt, r *Request) (*publication, []string, error) {
+	statements, err := s.indexStatements(ctx, platforms, r)
+	if err != nil {
+		return nil, nil, err
+	}
 	p := &publication{source: planned.Source, signer: r.Signer, format: r.Format, claims: make(map[v1.Hash]claims)}
 	notes := append([]string{}, planned.Notes...)
 	changes := make(map[v1.Hash]v1.Image)
@@ -153,11 +151,10 @@ func (s *Session) assemble(
 			changes[b.job.Plan.Image.Digest] = b.applied.Image
 		}
 	}
-	if planned.Source.Index == nil && (len(statements) == 0 || len(changes) == 0) {
+	if planned.Source.Index == nil && len(statements) == 0 {
 		p.image = platforms[0].applied.Image
 	} else {
 		var more []string
-		var err error
 		if p.index, more, err = newIndex(planned, platforms, changes, statements); err != nil {
 			return nil, nil, err
 		}
@@ -196,7 +193,7 @@ func newIndex(
 	} else {
 		index, dropped, err = image.RebuildIndex(planned.Source.Index, changes, annotations)
 	}
-	if err == nil && len(changes) > 0 && len(statements) > 0 {
+	if err == nil && len(statements) > 0 {
 		index, left, err = image.AttestIndex(index, statements)
 	}
 	if err != nil {

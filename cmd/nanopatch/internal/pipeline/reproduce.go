@@ -72,7 +72,8 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 	for _, sub := range v.Subjects {
 		want, ok, err := x.again(ctx, planned, made, sub)
 		switch {
-		case errors.Is(err, errJudged):
+		case errors.Is(err, errNoIndex):
+			sub.fail(CheckReproduced, "%v", err)
 		case err != nil:
 			return err
 		case !ok && sub.Platform != "":
@@ -89,8 +90,7 @@ func (x *examination) compare(ctx context.Context, v *Verification, planned *Pla
 	return nil
 }
 
-// errJudged says that a check has its result.
-var errJudged = errors.New("judged")
+var errNoIndex = errors.New("the lockfile makes no index of an image")
 
 // again is the digest that the rebuild gives for a subject.
 func (x *examination) again(ctx context.Context, planned *Planned, made []*rebuilt, sub *VerifiedSubject) (v1.Hash, bool, error) {
@@ -109,22 +109,12 @@ func (x *examination) again(ctx context.Context, planned *Planned, made []*rebui
 	if err != nil {
 		return v1.Hash{}, false, err
 	}
-	if planned.Source.Index == nil && !attested {
-		sub.fail(CheckReproduced, "the lockfile makes no index of an image")
-		return v1.Hash{}, false, errJudged
-	}
-	r := &Request{InIndex: attested}
-	statements, err := x.s.indexStatements(ctx, made, r)
-	if err != nil {
-		return v1.Hash{}, false, err
-	}
-	p, _, err := x.s.assemble(planned, made, r, statements)
+	p, _, err := x.s.assemble(ctx, planned, made, &Request{InIndex: attested})
 	if err != nil {
 		return v1.Hash{}, false, err
 	}
 	if p.index == nil {
-		sub.fail(CheckReproduced, "the lockfile makes no index")
-		return v1.Hash{}, false, errJudged
+		return v1.Hash{}, false, errNoIndex
 	}
 	digest, err := p.index.Digest()
 	return digest, true, err
