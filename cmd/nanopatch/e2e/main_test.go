@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -27,6 +25,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli"
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/cli/clitest"
+	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
 )
 
@@ -172,28 +171,8 @@ func debianRegistry(t *testing.T) string {
 
 func startRegistry(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
-	addr := freeAddr(t)
-	config := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: %s}\n",
-		dir, addr)
-	file := filepath.Join(dir, "config.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), tool(t, "docker-registry"), "serve", file)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for range 100 {
-		if resp, err := http.Get("http://" + addr + "/v2/"); err == nil {
-			_ = resp.Body.Close()
-			return addr
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("docker-registry did not start")
-	return ""
+	tool(t, "docker-registry")
+	return imagetest.StartDistribution(t)
 }
 
 // referrersRegistry starts a registry with the referrers API in this process.
@@ -202,16 +181,6 @@ func referrersRegistry(t *testing.T) string {
 	s := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // push puts an image into a registry.
