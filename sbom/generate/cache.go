@@ -53,15 +53,28 @@ func (g *Generator) Cached(ctx context.Context, img Image, scope Scope, created 
 	return d
 }
 
-// readCached reads a file that keep wrote: a line with the digest of the rest, and the document in syft's format.
+// readCached reads a file that keep wrote.
 func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	g.used(file)
+	content, err := readKept(file, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	d, err := Read(bytes.NewReader(content), img.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return g.named(d, img), nil
+}
+
+// readKept reads a file of the cache: a line with the digest of the rest, and the content, of no more than limit bytes.
+func readKept(file string, limit int64) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxDocument {
-		return nil, fmt.Errorf("%s is larger than %d MiB", file, maxDocument>>20)
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s is larger than %d MiB", file, limit>>20)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -71,11 +84,13 @@ func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	if digest := sha256.Sum256(content); string(sum) != hex.EncodeToString(digest[:]) {
 		return nil, fmt.Errorf("%s is damaged", file)
 	}
-	d, err := Read(bytes.NewReader(content), img.Ref)
-	if err != nil {
-		return nil, err
-	}
-	return g.named(d, img), nil
+	return content, nil
+}
+
+// writeKept writes a file for readKept, at once or not at all.
+func writeKept(file string, content []byte) error {
+	digest := sha256.Sum256(content)
+	return renameio.WriteFile(file, append([]byte(hex.EncodeToString(digest[:])+"\n"), content...), 0o600)
 }
 
 // named is a document under the name that its image has this time.
@@ -107,9 +122,7 @@ func (g *Generator) keep(ctx context.Context, img *Image, scope Scope, d *Docume
 		g.logger.WarnContext(ctx, "the SBOM does not survive being read back and is not cached", "image", img.Ref, "format", format)
 		return nil
 	}
-	digest := sha256.Sum256(content.Bytes())
-	file := append([]byte(hex.EncodeToString(digest[:])+"\n"), content.Bytes()...)
-	if err := renameio.WriteFile(g.cacheFile(img, scope, d.Created), file, 0o600); err != nil {
+	if err := writeKept(g.cacheFile(img, scope, d.Created), content.Bytes()); err != nil {
 		return fmt.Errorf("caching the SBOM of %s: %w", img.Ref, err)
 	}
 	return nil

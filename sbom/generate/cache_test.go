@@ -8,12 +8,10 @@ import (
 	"time"
 )
 
-// caching is a generator with a cache, which shares what the license scanner needs with the other tests.
+// caching is a generator with a cache.
 func caching(t *testing.T, version, dir string) *Generator {
 	t.Helper()
-	g := New(Options{ToolVersion: version, CacheDir: dir})
-	g.scanner = generator().scanner
-	return g
+	return New(Options{ToolVersion: version, CacheDir: dir})
 }
 
 // TestCached wants a cached document to be the generated one in every format, under the name that the image has now.

@@ -36,10 +36,13 @@
 // second of one processor for a Debian image of 120 packages, against more than a second to read its layers. A document that
 // does not read back the same in every format is not cached.
 //
-// The floor of a first document is what recognizes license texts: nearly a second of one processor, in this program and the
-// stock one alike. syft builds it in each process, in a package that only syft can reach, and wants it before any cataloger
-// runs; Debian's own packages need it, since not every copyright file is in the format for machines. So it is neither left out
-// nor made anew here, but built beside the reading of layers, which takes another processor as long.
+// What recognizes license texts is the largest single part of a first document: most of a second of one processor, in the stock
+// program in every run. Debian's images need it, since not every copyright file is in the format for machines; Alpine's do not. So
+// it is built when the first text asks for it, beside the reading of layers when no text was ever seen, and what it said of a text
+// is kept: images of one distribution share their texts. It is licensecheck in either case, as in syft. That syft takes it from
+// here is the one thing that its public interface does not offer; scanner.go links two of its functions by name. The way without
+// would be to drive the catalogers here and to repeat what syft does with their results, several hundred lines that follow it with
+// each release.
 //
 // CycloneDX closes the list of SPDX license ids with each release of its schema; ids that are younger go by name.
 //

@@ -74,13 +74,16 @@ func syftVersion() string {
 	if v := syft.DefaultCreateSBOMConfig().ToolVersion; v != "" {
 		return v
 	}
-	return "devel"
+	return unknownVersion
 }
+
+// unknownVersion stands for what the build does not tell.
+const unknownVersion = "devel"
 
 // toolVersion is the version of nanopatch that writes the document.
 func (d *Document) toolVersion() string {
 	if d.tool == "" {
-		return "devel"
+		return unknownVersion
 	}
 	return d.tool
 }

@@ -29,37 +29,41 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Generator makes documents. It is safe for concurrent use; use one for all images of a process, since what the
-// license scanner needs is computed once per Generator.
+// Generator makes documents. It is safe for concurrent use; use one for all images of a process, since what recognizes
+// license texts is built once per Generator.
 type Generator struct {
 	version  string
 	cacheDir string
 	used     func(file string)
 	logger   *slog.Logger
 
-	scanner *licenseScanner
+	licenses *recognizer
 }
 
 // New returns a Generator.
 func New(opts Options) *Generator {
 	g := &Generator{
-		version: opts.ToolVersion, cacheDir: opts.CacheDir, used: opts.Used, logger: opts.Logger, scanner: newLicenseScanner(),
+		version: opts.ToolVersion, cacheDir: opts.CacheDir, used: opts.Used, logger: opts.Logger,
 	}
 	if g.used == nil {
 		g.used = func(string) {}
 	}
 	if g.version == "" {
-		g.version = "devel"
+		g.version = unknownVersion
 	}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
+	g.licenses = newRecognizer(g.cacheDir, g.used, func(err error) {
+		g.logger.Warn("what is known of license texts cannot be used", "error", err)
+	})
 	return g
 }
 
-// Prepare begins to build what recognizes license texts, which takes a processor about a second, and returns at once.
-// Generate does it when it was not done: call it early, beside work that waits for a network or has a processor to spare.
-func (g *Generator) Prepare(ctx context.Context) { g.scanner.start(ctx) }
+// Prepare begins to build what recognizes license texts, which takes a processor most of a second, and returns at once. Call it
+// early, beside work that waits for a network or has a processor to spare. It does nothing where earlier runs have seen texts:
+// the next image's are probably among them, and Generate builds it when one is not.
+func (g *Generator) Prepare() { g.licenses.prepare() }
 
 // Generate catalogs the packages of an image over its tree: those that a container of it would see. created becomes the
 // document's time.
@@ -111,7 +115,7 @@ type view interface {
 }
 
 func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
-	scan, err := g.scanner.attach(ctx)
+	scan, err := withScan(ctx, syftVersion(), g.licenses.scan)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +125,9 @@ func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view
 	}
 	if err := errors.Join(ctx.Err(), v.err()); err != nil {
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
+	}
+	if err := g.licenses.save(); err != nil {
+		return nil, err
 	}
 	d := g.document(img, v, cataloged, created)
 	if err := g.keep(ctx, img, scope, d); err != nil {

@@ -29,9 +29,6 @@ func TestSameAsStockRootfs(t *testing.T) {
 			layers := [][]member{readRootfs(t, file)}
 			tree := newTree(layers)
 			img := describe(t, layers)
-			if _, err := generator().scanner.attach(t.Context()); err != nil {
-				t.Fatal(err)
-			}
 			start := time.Now()
 			d, err := generator().Generate(t.Context(), img, tree, created)
 			if err != nil {

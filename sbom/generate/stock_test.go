@@ -2,14 +2,17 @@ package generate
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	stereoscope "github.com/anchore/stereoscope/pkg/file"
 	"github.com/anchore/stereoscope/pkg/image"
 	"github.com/anchore/syft/syft"
+	"github.com/anchore/syft/syft/cataloging"
 	syftsbom "github.com/anchore/syft/syft/sbom"
 	"github.com/anchore/syft/syft/source"
 	"github.com/anchore/syft/syft/source/stereoscopesource"
@@ -36,17 +39,22 @@ func stock(t *testing.T, img v1.Image, scope Scope) *syftsbom.SBOM {
 	}
 	src := stereoscopesource.New(read, stereoscopesource.ImageConfig{Reference: "registry.example/app:1"})
 	defer src.Close()
-	ctx, err := generator().scanner.attach(t.Context())
+	scanner, err := stockScanner()
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := syft.DefaultCreateSBOMConfig()
-	s, err := syft.CreateSBOM(ctx, src, config.WithSearchConfig(config.Search.WithScope(source.Scope(scope))))
+	s, err := syft.CreateSBOM(scanner, src, config.WithSearchConfig(config.Search.WithScope(source.Scope(scope))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
+
+// stockScanner is a context with the scanner that CreateSBOM would build for every image.
+var stockScanner = sync.OnceValues(func() (context.Context, error) {
+	return syft.SetContextLicenseScanner(context.Background(), cataloging.DefaultLicenseConfig())
+})
 
 // describeAll renders all that identifies a package, and where and how it was found.
 func describeAll(s *syftsbom.SBOM) []string {

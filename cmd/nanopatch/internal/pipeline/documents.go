@@ -90,7 +90,7 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 // indexed reads an image's layers; what the catalogers need is prepared beside that.
 func (s *Session) indexed(ctx context.Context, ref string, img v1.Image) (*rootfs.Stack, error) {
 	done := s.stage("index")
-	s.documents.Prepare(ctx)
+	s.documents.Prepare()
 	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
