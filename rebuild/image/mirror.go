@@ -249,13 +249,37 @@ func (i *mirroredIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
 type mirroredImage struct {
 	v1.Image
 	origin *origin
+
+	mu     sync.Mutex
+	config []byte // nil until it was read
 }
 
+// RawConfigFile remembers what was right: of a config that it found wrong, remote has the bytes ready the next time.
 func (i *mirroredImage) RawConfigFile() ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.config != nil {
+		return i.config, nil
+	}
+	manifest, err := i.Manifest()
+	if err != nil {
+		return nil, err
+	}
 	raw, err := i.Image.RawConfigFile()
 	if err == nil {
-		return raw, nil
+		err = checkBytes(i.origin.repo.String(), raw, manifest.Config.Digest)
 	}
+	if err != nil {
+		if raw, err = i.ownConfig(err); err != nil {
+			return nil, err
+		}
+	}
+	i.config = raw
+	return raw, nil
+}
+
+// ownConfig reads the registry's, after the mirror's error.
+func (i *mirroredImage) ownConfig(err error) ([]byte, error) {
 	digest, digestErr := i.Digest()
 	if digestErr != nil || !i.origin.missed(digest, err) {
 		return nil, err
@@ -291,11 +315,11 @@ func (i *mirroredImage) LayerByDigest(h v1.Hash) (v1.Layer, error) {
 }
 
 func (i *mirroredImage) LayerByDiffID(h v1.Hash) (v1.Layer, error) {
-	l, err := i.Image.LayerByDiffID(h)
+	digest, err := partial.DiffIDToBlob(i, h)
 	if err != nil {
 		return nil, err
 	}
-	return i.layer(l)
+	return i.LayerByDigest(digest)
 }
 
 // layer can be mounted from the registry that the image is named after, which is where a copy of it goes most often.
@@ -307,21 +331,30 @@ func (i *mirroredImage) layer(l v1.Layer) (v1.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref := i.origin.repo.Digest(digest.String())
-	return &remote.MountableLayer{Layer: &mirroredLayer{Layer: l, digest: digest, origin: i.origin}, Reference: ref}, nil
+	whole, err := partial.CompressedToLayer(&mirroredLayer{CompressedLayer: l, digest: digest, image: i, origin: i.origin})
+	if err != nil {
+		return nil, err
+	}
+	return &remote.MountableLayer{Layer: whole, Reference: i.origin.repo.Digest(digest.String())}, nil
 }
 
+// mirroredLayer is only what the manifest and its own Compressed tell: a mirror's layer would inflate the mirror's bytes, and
+// look its diffID up in the mirror's config.
 type mirroredLayer struct {
-	v1.Layer
+	partial.CompressedLayer
 	digest v1.Hash
+	image  *mirroredImage
 	origin *origin
 }
+
+// DiffID is what the image's config says.
+func (l *mirroredLayer) DiffID() (v1.Hash, error) { return partial.BlobToDiffID(l.image, l.digest) }
 
 func (l *mirroredLayer) Compressed() (io.ReadCloser, error) {
 	if l.origin.isBad(l.digest) {
 		return l.own()
 	}
-	rc, err := l.Layer.Compressed()
+	rc, err := l.CompressedLayer.Compressed()
 	if err == nil {
 		return &mirroredReader{rc: rc, layer: l, sum: sha256.New()}, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 )
@@ -111,6 +113,10 @@ func TestMirrorFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := digestOf(t, layers[len(layers)-1]).String()
+	config, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, answer := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"down": func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
 		"lacks everything": func(w http.ResponseWriter, r *http.Request) bool {
@@ -153,6 +159,15 @@ func TestMirrorFails(t *testing.T) {
 			_, _ = w.Write([]byte(`{}`))
 			return true
 		},
+		"has a wrong config of a length that it does not tell": func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/blobs/"+config.String()) {
+				return false
+			}
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+			_, _ = w.Write([]byte(`{}`))
+			return true
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMirrored(t)
@@ -162,14 +177,8 @@ func TestMirrorFails(t *testing.T) {
 			m.mirror.Answer(answer)
 			c := client(t, m.options(""))
 			for _, r := range []image.Ref{m.ref, m.ref.WithDigest(digestOf(t, img))} {
-				src := open(t, c, r)
-				got, err := src.Images[0].Image.Layers()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(readAll(t, got[len(got)-1])) == 0 {
-					t.Error("an empty layer")
-				}
+				requireSame(t, open(t, c, r).Images[0].Image, img)
+				requireSameLayers(t, open(t, c, r).Images[0].Image, img)
 			}
 			if n := len(open(t, c, m.ref.WithTag("2")).Images); n != 2 {
 				t.Errorf("%d images", n)
@@ -180,6 +189,69 @@ func TestMirrorFails(t *testing.T) {
 	m := newMirrored(t)
 	_, err = client(t, m.options("")).Open(t.Context(), m.ref.WithTag("none"))
 	requireError(t, err, image.ErrNotFound, m.ref.WithTag("none").String())
+}
+
+// requireSameLayers compares layers by diffID and uncompressed content, and how they are found.
+func requireSameLayers(t *testing.T, got, want v1.Image) {
+	t.Helper()
+	layers, err := want.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, w := range layers {
+		diffID, err := w.DiffID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := got.LayerByDiffID(diffID)
+		if err != nil {
+			t.Errorf("layer %d: %v", n, err)
+			continue
+		}
+		if id, err := l.DiffID(); err != nil || id != diffID {
+			t.Errorf("layer %d has diffID %s instead of %s, %v", n, id, diffID, err)
+		}
+		rc, err := l.Uncompressed()
+		if err != nil {
+			t.Errorf("layer %d: %v", n, err)
+			continue
+		}
+		if sum, _, err := v1.SHA256(rc); err != nil || sum != diffID {
+			t.Errorf("layer %d uncompressed is %s instead of %s, %v", n, sum, diffID, err)
+		}
+		if err := rc.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A config that the mirror lacks is asked for once, however often the image and its layers need it.
+func TestMirrorConfigOnce(t *testing.T) {
+	m := newMirrored(t)
+	img := linux(t, "amd64", "origin")
+	push(t, client(t), m.at, img)
+	config, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.mirror.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, config.String()) {
+			return false
+		}
+		http.NotFound(w, r)
+		return true
+	})
+	m.mirror.Requests()
+	got := open(t, client(t, m.options("")), m.ref).Images[0].Image
+	for range 3 {
+		requireSameLayers(t, got, img)
+	}
+	for where, reg := range map[string]*imagetest.Registry{"mirror": m.mirror, "registry": m.origin} {
+		asked := strings.Count(strings.Join(reg.Requests(), "\n"), config.String())
+		if asked != 1 {
+			t.Errorf("the %s was asked for the config %d times", where, asked)
+		}
+	}
 }
 
 // A mirror that breaks off in the middle of a layer, or ends with wrong bytes, is not asked for that again.
