@@ -38,9 +38,9 @@ e2e: $(BIN)/cosign $(BIN)/crane $(BIN)/oras ## run the tests against real tools,
 oracle: ## hold images of many kinds against apt-get upgrade (e2e runs three of them; needs what e2e needs)
 	$(GO) test -tags e2e -v -count 1 -timeout 120m ./cmd/nanopatch/oracle -args -images=all
 
-sbom-oracle: $(BIN)/syft $(BIN)/crane $(BIN)/oras $(BIN)/buildx ## hold SBOMs against the stock syft's on six images, and let docker and oras find them (needs network, npm, the host's apt)
+sbom-oracle: $(BIN)/syft $(BIN)/crane $(BIN)/oras $(BIN)/buildx $(BIN)/trivy ## hold SBOMs against the stock syft's on six images, and let docker, oras and Trivy find them (needs network, npm, the host's apt)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/sbomoracle
-	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -run TestAttachedSBOMs ./cmd/nanopatch/e2e
+	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -run 'TestAttachedSBOMs|TestTrivy' ./cmd/nanopatch/e2e
 
 conformance: $(BIN)/crane ## rebuild layers of every kind over every transport, and have other tools read them (e2e tries a few kinds)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -v -count 1 -timeout 60m ./cmd/nanopatch/conformance -args -kinds all
@@ -94,6 +94,10 @@ $(BIN)/distribution: .ci/tools/distribution/go.mod .ci/tools/distribution/go.sum
 
 $(BIN)/buildx: .ci/tools/buildx/go.mod .ci/tools/buildx/go.sum
 	$(GO) -C .ci/tools/buildx build -o $@ github.com/docker/buildx/cmd/buildx
+
+# Trivy's own way of building itself sets the experiment, and it does not compile without.
+$(BIN)/trivy: .ci/tools/trivy/go.mod .ci/tools/trivy/go.sum
+	GOEXPERIMENT=jsonv2 $(GO) -C .ci/tools/trivy build -o $@ github.com/aquasecurity/trivy/cmd/trivy
 
 # A module of its own: in one with cosign 2, that one would be built with the dependencies of cosign 3.
 $(BIN)/cosign3: .ci/tools/cosign3/go.mod .ci/tools/cosign3/go.sum

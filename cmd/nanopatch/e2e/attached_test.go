@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestAttachedSBOMs looks for the SBOMs of a rebuilt image as oras does, in a registry without referrers and in one with, and as
@@ -40,6 +43,58 @@ func TestAttachedSBOMs(t *testing.T) {
 			nanopatch(t, "verify", dest, "--key", public).must(t, 0)
 		})
 	}
+}
+
+// TestTrivy has the stock trivy look for the SBOM of a rebuilt image: with nothing attached but what is signed, and with the same
+// documents unsigned beside it. It asks a registry without referrers, for the other one is go-containerregistry's, which does not
+// list the type of an artifact.
+func TestTrivy(t *testing.T) {
+	if _, err := exec.LookPath("trivy"); err != nil {
+		t.Skipf("trivy is not built, make sbom-oracle does it: %v", err)
+	}
+	for name, attach := range map[string][]string{
+		"signed": nil, "oci": {"--attach-sbom", "oci"}, "oci and docker": {"--attach-sbom", "oci,docker"},
+	} {
+		for _, format := range []string{"spdx-json", "cyclonedx-json"} {
+			t.Run(name+"/"+format, func(t *testing.T) {
+				host := debianRegistry(t)
+				dest := host + "/base:new"
+				push(t, host+"/base:old", debian)
+				private, _ := keys(t)
+				r := decode[result](t, nanopatch(t, append([]string{
+					"rebuild", host + "/base:old", "-t", dest, "--key", private, "-o", "json",
+					"--sbom-format", format,
+				}, attach...)...).must(t, 0))
+				want := debPackages(t, []byte(nanopatch(t, "sbom", dest, "-o", "cyclonedx-json").must(t, 0).stdout))
+				images := []string{host + "/base@" + r.Platforms[0].NewDigest}
+				if !slices.Contains(attach, "oci,docker") { // there the tag names an index, of which trivy finds nothing said
+					images = append(images, dest)
+				}
+				for _, image := range images {
+					if diff := cmp.Diff(want, debPackages(t, trivyConvert(t, image))); diff != "" || len(want) < 100 {
+						t.Errorf("%s: %d packages (-ours +trivy's):\n%s", image, len(want), diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// debPackages lists the Debian packages of a CycloneDX document by name and version.
+func debPackages(t *testing.T, document []byte) []string {
+	t.Helper()
+	var doc struct {
+		Components []struct{ Name, Version, PURL string }
+	}
+	decodeJSON(t, string(document), &doc)
+	var out []string
+	for _, c := range doc.Components {
+		if strings.HasPrefix(c.PURL, "pkg:deb/") {
+			out = append(out, c.Name+" "+c.Version)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // orasPull finds the one referrer of an artifact type as the stock oras does, and returns the file that it pulls.
@@ -84,6 +139,24 @@ func orasDiscover(t *testing.T, of string, args ...string) []string {
 		digests = append(digests, r.Digest)
 	}
 	return digests
+}
+
+// trivyConvert is the stock trivy's own CycloneDX document of an image, made from the SBOM that it found among the referrers and not
+// from the image: its log tells.
+func trivyConvert(t *testing.T, image string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "trivy", "image", "--image-src", "remote", "--sbom-sources", "oci", "--format", "cyclonedx",
+		"--cache-dir", t.TempDir(), "--skip-version-check", "--disable-telemetry", image)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("trivy: %v\n%s", err, &log)
+	}
+	if !strings.Contains(log.String(), "Found SBOM in the OCI referrers") {
+		t.Errorf("trivy did not find the SBOM:\n%s", &log)
+	}
+	return out
 }
 
 func decodeJSON(t *testing.T, text string, into any) {
