@@ -49,13 +49,23 @@ type patience struct {
 	// failures were since the transfer had come as far as counted.
 	failures uint
 	counted  int64
+	// asked is how long the last answer asked to wait; 0 is not at all.
+	asked time.Duration
 }
 
 func (r Retry) patience() *patience {
 	return &patience{retry: r, waits: r.waits()}
 }
 
-// wait tells whether to go on after a failure at a byte of the transfer.
+// refused notes what an answer that is a failure asks for.
+func (p *patience) refused(resp *http.Response) {
+	if resp != nil && isTemporaryStatus(resp.StatusCode) {
+		p.asked, _ = retryAfter(resp)
+	}
+}
+
+// wait tells whether to go on after a failure at a byte of the transfer. Where that would mean to wait for longer than anyone
+// does, it is for the retries of the whole to say so.
 func (p *patience) wait(ctx context.Context, at int64) bool {
 	if at >= p.counted+enough {
 		p.failures, p.counted = 0, at
@@ -64,7 +74,14 @@ func (p *patience) wait(ctx context.Context, at int64) bool {
 	if p.failures++; p.failures >= p.retry.Tries {
 		return false
 	}
-	timer := time.NewTimer(p.waits.NextBackOff())
+	pause := p.waits.NextBackOff()
+	if p.asked > p.retry.LongestAsked {
+		return false
+	}
+	if p.asked > 0 {
+		pause, p.asked = p.asked, 0
+	}
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -133,6 +150,7 @@ func (d *download) resume() io.ReadCloser {
 		if !isTemporaryStatus(resp.StatusCode) {
 			return nil
 		}
+		d.patience.refused(resp)
 	}
 	return nil
 }
@@ -162,6 +180,7 @@ func (r *resumer) upload(req *http.Request) (*http.Response, error) {
 			n = min(n, chunk)
 		}
 		resp, err := u.send(n)
+		u.patience.refused(resp)
 		switch {
 		case err == nil && resp.StatusCode < http.StatusMultipleChoices:
 			if u.at += n; u.at == u.size {
@@ -280,6 +299,7 @@ func (u *upload) resume() bool {
 		got := receivedRange.FindStringSubmatch(resp.Header.Get("Range"))
 		if got == nil || resp.StatusCode >= http.StatusMultipleChoices || !u.follow(resp) {
 			if isTemporaryStatus(resp.StatusCode) {
+				u.patience.refused(resp)
 				continue
 			}
 			return false

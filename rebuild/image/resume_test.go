@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -222,6 +223,94 @@ func TestDownloadNotResumed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// busyFor answers 503 and Retry-After for most of a second from the first request on.
+func busyFor(retryAfter string) (answer func(http.ResponseWriter) bool, asked *atomic.Int64) {
+	var since time.Time
+	asked = new(atomic.Int64)
+	return func(w http.ResponseWriter) bool {
+		if asked.Add(1) == 1 {
+			since = time.Now()
+		}
+		if time.Since(since) > 900*time.Millisecond {
+			return false
+		}
+		w.Header().Set("Retry-After", retryAfter)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}, asked
+}
+
+// A transfer goes on when the registry asked for it, unless that is later than anyone waits.
+func TestResumeWaitsAsAsked(t *testing.T) {
+	img := large(t, 6*mebibyte)
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := readAll(t, layers[0])
+	for header, want := range map[string]struct {
+		asked int64
+		err   bool
+	}{"1": {2, false}, "3000": {1, true}} {
+		t.Run("download "+header, func(t *testing.T) {
+			reg := imagetest.NewRegistry(t, true)
+			push(t, client(t), ref(t, reg.Host+"/app:1"), img)
+			busy, asked := busyFor(header)
+			reg.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/blobs/"+digestOf(t, layers[0]).String()) {
+					return false
+				}
+				if r.Header.Get("Range") != "" {
+					if busy(w) {
+						return true
+					}
+					http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+					return true
+				}
+				w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+				_, _ = w.Write(content[:2*mebibyte])
+				panic(http.ErrAbortHandler)
+			})
+			got, err := open(t, client(t), ref(t, reg.Host+"/app:1")).Images[0].Image.Layers()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rc, err := got[0].Compressed()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rc.Close()
+			if b, err := io.ReadAll(rc); (err != nil) != want.err || err == nil && !bytes.Equal(b, content) {
+				t.Errorf("read %d bytes: %v", len(b), err)
+			}
+			if asked.Load() != want.asked {
+				t.Errorf("the rest was asked for %d times, want %d", asked.Load(), want.asked)
+			}
+		})
+	}
+	t.Run("upload", func(t *testing.T) {
+		u := newUploads(t)
+		busy, asked := busyFor("1")
+		var begun, broken atomic.Int64
+		u.registry.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.Method == http.MethodPost:
+				begun.Add(1)
+			case r.Method == http.MethodPatch && r.ContentLength > mebibyte && broken.Add(1) == 1:
+				r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, 2*mebibyte), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			case r.Method == http.MethodGet && uploadID.MatchString(r.URL.Path) && busy(w):
+				return true
+			}
+			return u.answer(w, r)
+		})
+		push(t, client(t), ref(t, u.registry.Host+"/app:1"), img)
+		requireSame(t, open(t, client(t), ref(t, u.registry.Host+"/app:1")).Images[0].Image, img)
+		if begun.Load() != 2 || asked.Load() != 2 {
+			t.Errorf("%d uploads were begun, and one was asked after %d times; want 2 and 2", begun.Load(), asked.Load())
+		}
+	})
 }
 
 // uploads answers the requests of uploads as the distribution spec has them; go-containerregistry's registry does not tell

@@ -37,22 +37,29 @@ func attemptOf(ctx context.Context) *attempt {
 // longestKept bounds what is kept of a Retry-After; what anyone waits is far less.
 const longestKept = time.Hour
 
-// askedToWait keeps the Retry-After of an answer (RFC 9110, 10.2.3), as seconds or as a date. A date is taken by the clock
-// that made it, the answer's own Date: ours need not agree.
+// askedToWait keeps how long an answer asks to wait.
 func (a *attempt) askedToWait(resp *http.Response) {
 	if a == nil {
 		return
 	}
+	if wait, ok := retryAfter(resp); ok {
+		a.wait.Store(int64(wait))
+	}
+}
+
+// retryAfter is the Retry-After of an answer (RFC 9110, 10.2.3), as seconds or as a date; false is none that counts. A date is
+// taken by the clock that made it, the answer's own Date: ours need not agree.
+func retryAfter(resp *http.Response) (time.Duration, bool) {
 	asked := resp.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(asked, 10, 63); err == nil {
-		a.wait.Store(int64(time.Duration(min(seconds, uint64(longestKept/time.Second))) * time.Second))
-		return
+		return time.Duration(min(seconds, uint64(longestKept/time.Second))) * time.Second, true
 	}
 	until, err := http.ParseTime(asked)
 	now, noDate := http.ParseTime(resp.Header.Get("Date"))
-	if err == nil && noDate == nil && until.After(now) {
-		a.wait.Store(int64(min(until.Sub(now), longestKept)))
+	if err != nil || noDate != nil || !until.After(now) {
+		return 0, false
 	}
+	return min(until.Sub(now), longestKept), true
 }
 
 // waits are the pauses between tries.

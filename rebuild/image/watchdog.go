@@ -103,8 +103,11 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	if !b.upload {
-		b.watch.alive() // only the peer's time counts, not that of who reads
+	// Only the peer's time counts, not that of who reads, nor that of the source of an upload.
+	if b.upload {
+		b.watch.pause()
+	} else {
+		b.watch.alive()
 	}
 	n, err := b.ReadCloser.Read(p)
 	switch {

@@ -3,7 +3,9 @@ package image_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,5 +59,39 @@ func TestStall(t *testing.T) {
 		if _, err := to.Push(t.Context(), src.Images[0].Image); !errors.Is(err, want) {
 			t.Errorf("with %s between two pieces: %v, want %v", pace, err, want)
 		}
+	}
+}
+
+// A registry is not to blame for what the source of an upload takes.
+func TestSlowSourceIsNoStall(t *testing.T) {
+	img := large(t, 6*mebibyte)
+	from := imagetest.NewRegistry(t, true)
+	push(t, client(t), ref(t, from.Host+"/app:1"), img)
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cut, refused atomic.Int64
+	from.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/blobs/"+digestOf(t, layers[0]).String()):
+			return false
+		case cut.Add(1) == 1:
+			content := readAll(t, layers[0])
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			_, _ = w.Write(content[:4*mebibyte])
+			panic(http.ErrAbortHandler)
+		case refused.Add(1) == 1:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	})
+	to := newUploads(t)
+	c := client(t, func(o *image.Options) { o.Stall = 300 * time.Millisecond })
+	push(t, c, ref(t, to.registry.Host+"/app:1"), open(t, c, ref(t, from.Host+"/app:1")).Images[0].Image)
+	if cut.Load() != 3 || refused.Load() < 1 || len(to.parts) != 2 {
+		t.Errorf("%d requests for the layer, %d uploads, the test means 3 and 2", cut.Load(), len(to.parts))
 	}
 }
