@@ -57,6 +57,8 @@ type verdict int
 
 const (
 	failed verdict = iota
+	// malformed is nobody's statement: failed where what else there is does not suffice, and ignored where it does.
+	malformed
 	ignored
 	valid
 )

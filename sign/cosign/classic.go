@@ -76,6 +76,9 @@ func entries(ctx context.Context, repo Repository, subject v1.Hash) ([]carrier, 
 				open: func(v *Verifier, raw []byte, subject v1.Hash) finding {
 					return list.open(v, raw, l.Annotations, subject)
 				},
+				unusable: func(v *Verifier, format string, args ...any) finding {
+					return v.unusable(l.Annotations, format, args...)
+				},
 			}
 			if list.suffix == suffixSignatures {
 				c.predicateType, c.limit = attest.PredicateSign, maxPayload

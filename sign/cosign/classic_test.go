@@ -127,7 +127,7 @@ type entry struct {
 	annotations map[string]string
 }
 
-func entriesOf(t *testing.T, repo *signtest.Memory, tag string) []entry {
+func entriesOf(t *testing.T, repo cosign.Tagger, tag string) []entry {
 	t.Helper()
 	image, err := repo.Tagged(t.Context(), tag)
 	if err != nil || image == nil {
@@ -156,7 +156,7 @@ func entriesOf(t *testing.T, repo *signtest.Memory, tag string) []entry {
 	return all
 }
 
-func putEntries(t *testing.T, repo *signtest.Memory, tag string, entries []entry) {
+func putEntries(t *testing.T, repo cosign.Tagger, tag string, entries []entry) {
 	t.Helper()
 	var list v1.Image = empty.Signatures()
 	var err error

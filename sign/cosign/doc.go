@@ -17,13 +17,13 @@
 //   - Verify fails closed. It passes only with a valid statement of cosign's sign predicate by the given key
 //     or identity about exactly the given digest. Neither is an error, never a pass, and no option skips a check.
 //   - Whatever lies next to an image is hostile: its number and sizes are bounded, and what is malformed is a
-//     failed check.
+//     failed check; a malformed entry of a classic list only where what else there is does not suffice.
 //   - Bundles of other keys and identities are reported and count for nothing.
 //   - An identity is a subject together with its issuer. Its certificate must have been valid when a transparency log, or a
 //     timestamp authority, saw the signature.
-//   - Entries of a classic list name no key: one that our key did not sign counts for nothing, as if it were another's,
-//     if it is well-formed. One
-//     with the certificate of our identity that does not verify fails the verification.
+//   - Entries of a classic list name no key: one that our key did not sign, or that is malformed, counts for nothing, as if it
+//     were another's, and is reported. So do the stock tools. One with the certificate of our identity that does not verify
+//     fails the verification.
 //   - A bundle that names our key and does not verify, or that verifies and speaks of another image, fails
 //     the verification even if a good signature lies beside it: someone has tampered with or mixed up what
 //     is attached to the image.

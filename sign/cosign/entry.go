@@ -3,6 +3,7 @@ package cosign
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -148,15 +149,15 @@ func logEntryOf(raw []byte) (*protorekor.TransparencyLogEntry, error) {
 func (v *Verifier) openAttestation(raw []byte, annotations map[string]string, subject v1.Hash) finding {
 	envelope, err := decodeEnvelope(raw)
 	if err != nil {
-		return fail(CheckBundle, "not an attestation: %v", err)
+		return v.unusable(annotations, "not an attestation: %v", err)
 	}
 	b, err := bundleOf(annotations, &protobundle.Bundle{Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: envelope}})
 	if err != nil {
-		return fail(CheckBundle, "not an attestation: %v", err)
+		return v.unusable(annotations, "not an attestation: %v", err)
 	}
 	e, err := newEnveloped(b)
 	if err != nil {
-		return fail(CheckBundle, "%v", err)
+		return v.unusable(annotations, "%v", err)
 	}
 	return v.judge(e, subject)
 }
@@ -165,7 +166,7 @@ func (v *Verifier) openAttestation(raw []byte, annotations map[string]string, su
 func (v *Verifier) openSignature(raw []byte, annotations map[string]string, subject v1.Hash) finding {
 	sig, err := base64.StdEncoding.DecodeString(annotations[annotationSignature])
 	if err != nil {
-		return fail(CheckBundle, "not a signature: %v", err)
+		return v.unusable(annotations, "not a signature: %v", err)
 	}
 	digest := sha256.Sum256(raw)
 	b, err := bundleOf(annotations, &protobundle.Bundle{Content: &protobundle.Bundle_MessageSignature{
@@ -175,7 +176,7 @@ func (v *Verifier) openSignature(raw []byte, annotations map[string]string, subj
 		},
 	}})
 	if err != nil {
-		return fail(CheckBundle, "not a signature: %v", err)
+		return v.unusable(annotations, "not a signature: %v", err)
 	}
 	return v.judge(&simple{Bundle: b, payload: raw}, subject)
 }
@@ -187,7 +188,34 @@ func bundleOf(annotations map[string]string, b *protobundle.Bundle) (*bundle.Bun
 		return nil, err
 	}
 	b.MediaType = bundleOfEntry
-	return bundle.NewBundle(b)
+	whole, err := bundle.NewBundle(b)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := whole.VerificationContent(); err != nil {
+		return nil, fmt.Errorf("no usable certificate: %w", err)
+	}
+	return whole, nil
+}
+
+// unusable is a finding about an entry in which there is nothing to verify. Whoever may add entries can add such a one, and
+// it names no key: it is no sign that ours was tampered with, unless it has the certificate of our identity.
+func (v *Verifier) unusable(annotations map[string]string, format string, args ...any) finding {
+	f := fail(CheckBundle, format, args...)
+	if v.identity == nil || !v.certified(annotations[static.CertificateAnnotationKey]) {
+		f.verdict = malformed
+	}
+	return f
+}
+
+// certified tells whether a certificate is that of the identity.
+func (v *Verifier) certified(certificate string) bool {
+	block, _ := pem.Decode([]byte(certificate))
+	if block == nil {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && v.matcher.Verify(identityOf(c).summary) == nil
 }
 
 // simple is a signature over a payload of the "simple signing" kind, which names an image.

@@ -311,3 +311,34 @@ func (s interopWay) signsForUs(t *testing.T) []string {
 	}
 	return cells
 }
+
+// TestInteropMalformed compares what the tools and we make of a malformed entry, alone and beside a good one.
+func TestInteropMalformed(t *testing.T) {
+	for _, tool := range interopTools(t) {
+		signer, verifier := tool.load(t)
+		trust := interopWay{interopTool: tool, format: cosign.FormatClassic}.trust(t, false)
+		for n, m := range malformations {
+			for name, beside := range map[string][]cosign.Signer{"alone": nil, "beside a good one": {signer}} {
+				t.Run(strings.Join([]string{tool.name, m.name, name}, "/"), func(t *testing.T) {
+					image, d := signtest.Image(t, "rebuilt")
+					repo := push(t, image, d, true)
+					theirs := cosign.Signer(signtest.Key(t, "theirs"))
+					if beside == nil {
+						theirs = signer
+					}
+					withMalformed(t, repo, d, n, theirs, beside...)
+					command := []string{"verify", repo.Repo.Digest(d.Digest.String()).String()}
+					if m.suffix == ".att" {
+						command = append(command, "--type", "spdxjson")
+						command[0] = "verify-attestation"
+					}
+					_, stock := tool.run(t, append(command, trust...)...)
+					_, err := cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: verifier, Require: []string{attest.PredicateSPDX}})
+					if passes := beside != nil; (stock == nil) != passes || (err == nil) != passes {
+						t.Errorf("the tool says %v, we say %v", stock, err)
+					}
+				})
+			}
+		}
+	}
+}

@@ -44,6 +44,8 @@ type carrier struct {
 	// predicateType is an annotation, which nobody signed: good for skipping, never for trust. Old entries have none.
 	predicateType string
 	open          func(v *Verifier, raw []byte, subject v1.Hash) finding
+	// unusable is what it means that there is nothing to open.
+	unusable func(v *Verifier, format string, args ...any) finding
 }
 
 // examine reads and verifies what is signed of an image, in one format or, if that is empty, in both. What want refuses is
@@ -73,7 +75,7 @@ func examine(
 		switch {
 		case want != nil && !want(c):
 		case c.blob.Size < 0 || c.blob.Size > c.limit:
-			findings = append(findings, c.as(fail(CheckBundle, "a blob of %d bytes, more than %d", c.blob.Size, c.limit)))
+			findings = append(findings, c.as(c.unusable(v, "a blob of %d bytes, more than %d", c.blob.Size, c.limit)))
 		case total+c.blob.Size > maxTotal:
 			findings = append(findings, c.as(fail(CheckBundle, "what is signed of this image takes more than %d bytes", maxTotal)))
 		default:
@@ -130,7 +132,7 @@ func openAll(ctx context.Context, carriers []carrier, subject v1.Hash, v *Verifi
 			case err != nil && unreachable(err):
 				return fmt.Errorf("reading what %s holds: %w", c.digest, err)
 			case err != nil:
-				findings[i] = c.as(fail(CheckBundle, "unreadable: %v", err))
+				findings[i] = c.as(c.unusable(v, "unreadable: %v", err))
 			default:
 				findings[i] = c.as(c.open(v, raw, subject))
 			}
@@ -173,6 +175,9 @@ func identify(image v1.Image) (carrier, *finding, error) {
 		blob:          m.Layers[0],
 		predicateType: m.Annotations[annotationPredicate],
 		open:          (*Verifier).open,
+		unusable: func(_ *Verifier, format string, args ...any) finding {
+			return fail(CheckBundle, format, args...)
+		},
 	}, nil, nil
 }
 

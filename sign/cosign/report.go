@@ -151,8 +151,11 @@ func newReport(subject v1.Hash, v *Verifier, findings []finding, required []stri
 	})
 	r := &Report{Subject: subject, KeyID: v.KeyID(), Identity: v.Identity(), Signatures: []Signature{}, Attestations: []Attestation{}}
 	var checks []Check
+	var broken []finding
 	for _, f := range findings {
 		switch {
+		case f.verdict == malformed:
+			broken = append(broken, f)
 		case f.verdict == failed:
 			checks = append(checks, Check{Name: f.check, Detail: f.String()})
 		case f.verdict == ignored:
@@ -171,7 +174,20 @@ func newReport(subject v1.Hash, v *Verifier, findings []finding, required []stri
 		}
 	}
 	r.Checks = append([]Check{r.signed()}, checks...)
+	r.settle(broken)
 	return r
+}
+
+// settle says what malformed entries mean, after all else: they take nothing away from what suffices without them.
+func (r *Report) settle(broken []finding) {
+	suffices := r.err() == nil
+	for _, f := range broken {
+		if suffices {
+			r.Ignored = append(r.Ignored, Ignored{Digest: f.digest, Reason: f.detail})
+		} else {
+			r.Checks = append(r.Checks, Check{Name: f.check, Detail: f.String()})
+		}
+	}
 }
 
 // by is whom the report trusts.
