@@ -3,9 +3,15 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
 	"github.com/nanopatch/nanopatch/testdata/fixture"
@@ -138,4 +144,72 @@ func (l *lapsing) lapses(until time.Time) {
 	if !strings.Contains(l.messages, countedUntil+until.Format(time.RFC3339)) {
 		l.t.Errorf("at that time: %s", l.messages)
 	}
+}
+
+// A run signs again where its signature is gone, although another signer's of the same content has stayed.
+func TestRecordMissesOwnSignature(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.August, 1, 0, 0, 0, 0, time.UTC)
+	n := newLapsing(t, time.Time{}, []string{"--signature-format", "classic"})
+	if code := n.run(now); code != 0 {
+		t.Fatal(n.messages)
+	}
+	out, err := name.NewTag(n.args[slices.Index(n.args, "-t")+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := remote.Head(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	for _, args := range [][]string{
+		{"keygen", "--output-prefix", other},
+		{"sign", out.Context().Digest(image.Digest.String()).String(), "--key", other + ".key", "--signature-format", "classic"},
+	} {
+		if _, stderr, code := run(t.Context(), t, t.TempDir(), args...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	if code := n.run(now); code != 0 || !strings.Contains(n.messages, "nothing has changed since the last run") {
+		t.Fatalf("another's signature is no reason for a run: %s", n.messages)
+	}
+	lists := out.Context().Tag("sha256-" + image.Digest.Hex + ".sig")
+	if left := dropFirst(t, lists); left != 1 {
+		t.Fatalf("%d signatures are left, the test means 1", left)
+	}
+	if code := n.run(now); code != 0 || !strings.Contains(n.messages, "a signature or attestation is gone") {
+		t.Errorf("exit code %d, %s", code, n.messages)
+	}
+	if left := dropFirst(t, lists); left != 1 {
+		t.Errorf("%d signatures beside the other's, want 1", left)
+	}
+}
+
+// dropFirst takes the first entry, the oldest, out of a classic list and tells how many are left.
+func dropFirst(t *testing.T, at name.Tag) int {
+	t.Helper()
+	list, err := remote.Image(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := list.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := list.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := mutate.MediaType(empty.Image, manifest.MediaType)
+	for i, l := range layers[1:] {
+		d := manifest.Layers[1+i]
+		if left, err = mutate.Append(left, mutate.Addendum{Layer: l, MediaType: d.MediaType, Annotations: d.Annotations}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := remote.Write(at, left); err != nil {
+		t.Fatal(err)
+	}
+	return len(layers) - 1
 }

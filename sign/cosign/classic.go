@@ -93,12 +93,29 @@ func entries(ctx context.Context, repo Repository, subject v1.Hash) ([]carrier, 
 	return all, findings, nil
 }
 
-// ClassicEntries lists the digests of what an image's classic lists hold, as Records name them. Nothing is verified.
-func ClassicEntries(ctx context.Context, repo Repository, subject v1.Hash) ([]v1.Hash, error) {
+// ClassicEntries lists the digests of what an image's classic lists hold, as Records name them. Signatures are only those that
+// v verifies, for two signers' have one digest where both name one repository; attestations hold their signature, and are not
+// read.
+func ClassicEntries(ctx context.Context, repo Repository, subject v1.Hash, v *Verifier) ([]v1.Hash, error) {
 	carriers, _, err := entries(ctx, repo, subject)
+	if err != nil {
+		return nil, err
+	}
 	var digests []v1.Hash
+	var signatures []carrier
 	for _, c := range carriers {
-		digests = append(digests, c.digest)
+		switch {
+		case c.blob.MediaType != signatureType:
+			digests = append(digests, c.digest)
+		case 0 <= c.blob.Size && c.blob.Size <= c.limit:
+			signatures = append(signatures, c)
+		}
+	}
+	findings, err := openAll(ctx, signatures, subject, v)
+	for _, f := range findings {
+		if f.verdict == valid {
+			digests = append(digests, f.digest)
+		}
 	}
 	return digests, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,42 @@ func TestClassicBeside(t *testing.T) {
 	report, err = cosign.Verify(t.Context(), repo, d.Digest, cosign.VerifyOptions{Verifier: signtest.Verifier(t, "theirs")})
 	if err != nil || len(report.Signatures) != 1 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestClassicEntries: two signers' signatures are one blob, and each has its own all the same.
+func TestClassicEntries(t *testing.T) {
+	repo := &signtest.Memory{}
+	_, d := signtest.Image(t, "rebuilt")
+	records := map[string][]cosign.Record{}
+	for _, key := range []string{"ours", "theirs"} {
+		var err error
+		records[key], err = cosign.Attest(t.Context(), repo, d, classicOpts(signtest.Key(t, key)), attest.Signature(d.Digest), sbom(t, d.Digest))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if records["ours"][0].Digest != records["theirs"][0].Digest {
+		t.Fatal("the test means that both signatures have one digest")
+	}
+	list := func(key string) []v1.Hash {
+		digests, err := cosign.ClassicEntries(t.Context(), repo, d.Digest, signtest.Verifier(t, key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return digests
+	}
+	for _, key := range []string{"ours", "theirs"} {
+		for _, r := range records[key] {
+			if !slices.Contains(list(key), r.Digest) {
+				t.Errorf("of %s, %s is not there", key, r.PredicateType)
+			}
+		}
+	}
+	putEntries(t, repo, "sha256-"+d.Digest.Hex+".sig", entriesOf(t, repo, "sha256-"+d.Digest.Hex+".sig")[1:])
+	signature := records["ours"][0].Digest
+	if slices.Contains(list("ours"), signature) || !slices.Contains(list("theirs"), signature) {
+		t.Errorf("ours is gone and theirs is not: %v, %v", list("ours"), list("theirs"))
 	}
 }
 

@@ -194,7 +194,11 @@ func (s *Session) published(ctx context.Context, at image.Ref, result *Result, r
 		digests[digest] = true
 	}
 	if r.Format == cosign.FormatClassic {
-		entries, err := cosign.ClassicEntries(ctx, repo, result.Image.Digest)
+		verifier, err := cosign.VerifierOf(ctx, r.Signer)
+		if err != nil {
+			return err
+		}
+		entries, err := cosign.ClassicEntries(ctx, repo, result.Image.Digest, verifier)
 		if err != nil {
 			return err
 		}
