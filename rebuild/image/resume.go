@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -254,10 +255,30 @@ func (u *upload) send(n int64) (*http.Response, error) {
 		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.at, u.at+n-1))
 	}
 	resp, err := u.r.inner.RoundTrip(req)
+	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
+		resp.Body = refusal(resp.Body)
+	}
 	// A transport may go on reading after it has an answer; the bytes behind are ours.
 	<-part.closed
 	return resp, err
 }
+
+// maxRefusal bounds what is read of a refusal's text, in bytes.
+const maxRefusal = 64 << 10
+
+// refusal reads the text of a refusal and closes it, which ends the sending: a registry that has refused a part may neither
+// take the rest nor close the connection.
+func refusal(body io.ReadCloser) io.ReadCloser {
+	text, err := io.ReadAll(io.LimitReader(body, maxRefusal))
+	if err = errors.Join(err, body.Close()); err != nil {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(text), &failingReader{err}))
+	}
+	return io.NopCloser(bytes.NewReader(text))
+}
+
+type failingReader struct{ err error }
+
+func (r *failingReader) Read([]byte) (int, error) { return 0, r.err }
 
 // part is a part of a body, which stays open.
 type part struct {

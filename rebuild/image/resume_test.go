@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -401,6 +402,40 @@ func TestUploadNotResumed(t *testing.T) {
 	requireSame(t, open(t, client(t), ref(t, reg.Host+"/app:1")).Images[0].Image, img)
 	if cutter.Cut.Load() != 1 {
 		t.Errorf("%d connections were cut", cutter.Cut.Load())
+	}
+}
+
+// A registry that answers before it has read an upload, and then reads no more, is not waited for.
+func TestUploadRefusedEarly(t *testing.T) {
+	const holds = 20 * time.Second
+	u := newUploads(t)
+	var refused atomic.Int64
+	u.registry.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch || r.ContentLength < mebibyte || refused.Add(1) > 1 {
+			return u.answer(w, r)
+		}
+		w.Header().Set("Content-Length", "4")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("busy"))
+		rc := http.NewResponseController(w)
+		if err := errors.Join(rc.Flush(), rc.EnableFullDuplex()); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-time.After(holds):
+		case <-t.Context().Done():
+		}
+		return true
+	})
+	img := large(t, wholeSize)
+	start := time.Now()
+	push(t, client(t), ref(t, u.registry.Host+"/app:1"), img)
+	if took := time.Since(start); took >= holds {
+		t.Errorf("waited %s", took)
+	}
+	requireSame(t, open(t, client(t), ref(t, u.registry.Host+"/app:1")).Images[0].Image, img)
+	if refused.Load() != 2 {
+		t.Errorf("the layer was sent %d times, the test means 2", refused.Load())
 	}
 }
 
