@@ -270,7 +270,8 @@ const maxRefusal = 64 << 10
 // take the rest nor close the connection.
 func refusal(body io.ReadCloser) io.ReadCloser {
 	text, err := io.ReadAll(io.LimitReader(body, maxRefusal))
-	if err = errors.Join(err, body.Close()); err != nil {
+	_ = body.Close()
+	if err != nil {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(text), &failingReader{err}))
 	}
 	return io.NopCloser(bytes.NewReader(text))

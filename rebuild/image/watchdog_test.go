@@ -82,14 +82,14 @@ func TestSlowSourceIsNoStall(t *testing.T) {
 			_, _ = w.Write(content[:4*mebibyte])
 			panic(http.ErrAbortHandler)
 		case refused.Add(1) == 1:
-			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Retry-After", "2")
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return true
 		}
 		return false
 	})
 	to := newUploads(t)
-	c := client(t, func(o *image.Options) { o.Stall = 300 * time.Millisecond })
+	c := client(t, func(o *image.Options) { o.Stall = time.Second })
 	push(t, c, ref(t, to.registry.Host+"/app:1"), open(t, c, ref(t, from.Host+"/app:1")).Images[0].Image)
 	if cut.Load() != 3 || refused.Load() < 1 || len(to.parts) != 2 {
 		t.Errorf("%d requests for the layer, %d uploads, the test means 3 and 2", cut.Load(), len(to.parts))
