@@ -21,7 +21,8 @@ import (
 type Options struct {
 	// ToolVersion is nanopatch's own version, named in documents.
 	ToolVersion string
-	// CacheDir is a directory that keeps documents from run to run; empty keeps none. Nobody else may be able to write to it.
+	// CacheDir is a directory that keeps documents, and what was found in files, from run to run; empty keeps nothing. Nobody else
+	// may be able to write to it.
 	CacheDir string
 	// Used is told of a file of CacheDir before it is taken, so that a cleaner can leave it; nil is nobody.
 	Used func(file string)
@@ -55,15 +56,19 @@ func New(opts Options) *Generator {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
 	g.licenses = newRecognizer(g.cacheDir, g.used, func(err error) {
-		g.logger.Warn("what is known of license texts cannot be used", "error", err)
+		g.logger.Warn("what is known of license texts cannot be used or kept", "error", err)
 	})
 	return g
 }
 
-// Prepare begins to build what recognizes license texts, which takes a processor most of a second, and returns at once. Call it
-// early, beside work that waits for a network or has a processor to spare. It does nothing where earlier runs have seen texts:
-// the next image's are probably among them, and Generate builds it when one is not.
-func (g *Generator) Prepare() { g.licenses.prepare() }
+// Prepare begins, if the cache directory was never used before or there is none, to build what recognizes license texts. That takes
+// a processor most of a second, so call it early, beside work that waits for a network or has a processor to spare. Later images
+// probably have no text that is new, and Generate builds it when one has.
+func (g *Generator) Prepare() {
+	if linkable() {
+		g.licenses.prepare()
+	}
+}
 
 // Generate catalogs the packages of an image over its tree: those that a container of it would see. created becomes the
 // document's time.
@@ -115,7 +120,7 @@ type view interface {
 }
 
 func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
-	scan, err := withScan(ctx, syftVersion(), g.licenses.scan)
+	scan, err := withScan(ctx, linkable(), g.licenses.scan)
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,15 @@ import (
 )
 
 const (
-	// maxAnswers is how many texts are remembered: a Debian image has some twenty that are not in the format for machines.
-	maxAnswers = 10_000
+	// maxAnswers is how many texts are remembered. A Debian image has some twenty that are not in the format for machines.
+	maxAnswers = 2_000
 	// maxMatches is how many licenses an answer may name to be remembered.
 	maxMatches = 50
 	// maxAnswersFile bounds the file of answers, in bytes: more than the two above can come to.
-	maxAnswersFile = 64 << 20
+	maxAnswersFile = 16 << 20
 )
+
+type answers map[string]licensecheck.Coverage // by the SHA-256 of the text, in hexadecimal
 
 // recognizer tells which licenses a text holds. Licensecheck finds them, as in syft, but is only built for a text that no
 // earlier run has seen, since that takes most of a second.
@@ -31,122 +33,123 @@ type recognizer struct {
 	warn    func(error)
 	start   func() // begins to build the scanner, the first time it is called
 	scanner func() (*licensecheck.Scanner, error)
-	load    func() // reads the answers of earlier runs, the first time it is called
+	// earlier reads the answers of earlier runs, the first time it is called; nil is that there was no run.
+	earlier func() answers
+	saving  sync.Mutex // is held while the file is written
 
-	mu      sync.Mutex
-	answers map[string]licensecheck.Coverage // by the SHA-256 of the text, in hexadecimal
-	fresh   bool                             // some of answers are in no file
-	failed  error
+	mu     sync.Mutex
+	asked  answers // what this run has asked
+	fresh  bool    // some of that is in no file
+	failed error
 }
 
-// newRecognizer returns one that remembers in a directory, if that has a name. warn hears why answers cannot be used.
+// newRecognizer returns one that remembers in a directory, if that has a name. warn hears why answers cannot be used or kept.
 func newRecognizer(dir string, used func(file string), warn func(error)) *recognizer {
-	r := &recognizer{dir: dir, used: used, warn: warn, answers: map[string]licensecheck.Coverage{}}
+	r := &recognizer{dir: dir, used: used, warn: warn, asked: answers{}}
 	r.scanner = sync.OnceValues(func() (*licensecheck.Scanner, error) {
 		return licensecheck.NewScanner(licensecheck.BuiltinLicenses())
 	})
 	r.start = sync.OnceFunc(func() { go func() { _, _ = r.scanner() }() }) // whoever needs it gets the error
-	r.load = sync.OnceFunc(func() {
-		answers, err := r.read()
-		if err != nil {
+	r.earlier = sync.OnceValue(func() answers {
+		found, err := r.read()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			r.warn(err)
 		}
-		maps.Copy(r.answers, answers)
+		return found
 	})
 	return r
 }
 
-// file is where the answers are kept. Other licenses to be recognized give other answers, so their digest is its name.
+// file is where the answers are kept. Another version of licensecheck may give others.
 func (r *recognizer) file() string {
 	h := sha256.New()
+	fmt.Fprintln(h, moduleVersion("github.com/google/licensecheck"))
 	for _, l := range licensecheck.BuiltinLicenses() {
 		fmt.Fprintf(h, "%s %d %s %d %s\n", l.ID, l.Type, l.URL, len(l.LRE), l.LRE)
 	}
 	return filepath.Join(r.dir, "licenses-"+hex.EncodeToString(h.Sum(nil)))
 }
 
-// prepare begins to build the scanner, unless what the next image asks may well be answered already.
+// prepare begins to build the scanner where no earlier run tells whether it will be needed.
 func (r *recognizer) prepare() {
-	r.load()
-	r.mu.Lock()
-	known := len(r.answers) > 0
-	r.mu.Unlock()
-	if !known {
+	if r.earlier() == nil {
 		r.start()
 	}
 }
 
 // scan is licensecheck.Scan, from memory where it can be. It is safe for concurrent use. What goes wrong is told by save.
 func (r *recognizer) scan(text []byte) licensecheck.Coverage {
-	sum := sha256.Sum256(text)
-	key := hex.EncodeToString(sum[:])
-	r.load()
+	digest := sha256.Sum256(text)
+	key := hex.EncodeToString(digest[:])
 	r.mu.Lock()
-	answer, ok := r.answers[key]
+	answer, ok := r.asked[key]
 	r.mu.Unlock()
 	if ok {
 		return answer
 	}
-	scanner, err := r.scanner()
-	if err == nil {
-		answer = scanner.Scan(text)
+	answer, known := r.earlier()[key]
+	var err error
+	if !known {
+		var scanner *licensecheck.Scanner
+		if scanner, err = r.scanner(); err == nil {
+			answer = scanner.Scan(text)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		r.failed = fmt.Errorf("preparing the license scanner: %w", err)
-		return answer
-	}
-	if len(answer.Match) <= maxMatches && len(r.answers) < maxAnswers {
-		r.answers[key] = answer
-		r.fresh = true
+	case len(answer.Match) <= maxMatches && len(r.asked) < maxAnswers:
+		r.asked[key] = answer
+		r.fresh = r.fresh || !known
 	}
 	return answer
 }
 
-// save keeps the answers for other runs, beside those that other runs have kept meanwhile.
+// save keeps the answers for other runs, beside those that are kept already or, where these are too many, in their place. Of two
+// runs that save at once one may lose what the other has, which is then found again. It fails where a text could not be scanned.
 func (r *recognizer) save() error {
+	r.saving.Lock()
+	defer r.saving.Unlock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.failed != nil || !r.fresh || r.dir == "" {
-		return r.failed
+	all, fresh, failed := maps.Clone(r.asked), r.fresh, r.failed
+	r.fresh = false
+	r.mu.Unlock()
+	if failed != nil || r.dir == "" || !fresh && r.earlier() != nil {
+		return failed
 	}
-	all, err := r.read()
-	if err != nil {
-		all = map[string]licensecheck.Coverage{}
-	}
-	maps.Copy(all, r.answers)
-	if len(all) > maxAnswers {
-		all = r.answers // begin anew
+	kept, err := r.read()
+	if err == nil && len(kept)+len(all) <= maxAnswers {
+		maps.Copy(all, kept)
 	}
 	content, err := json.Marshal(all)
 	if err != nil {
 		return err
 	}
 	if err := writeKept(r.file(), content); err != nil {
-		return fmt.Errorf("keeping what licenses texts hold: %w", err)
+		r.warn(fmt.Errorf("keeping what licenses texts hold: %w", err))
 	}
-	r.fresh = false
 	return nil
 }
 
-// read reads the answers of earlier runs, none where there are none.
-func (r *recognizer) read() (map[string]licensecheck.Coverage, error) {
-	answers := map[string]licensecheck.Coverage{}
+// read reads what is kept. It is not nil where something is.
+func (r *recognizer) read() (answers, error) {
 	if r.dir == "" {
-		return answers, nil
+		return nil, fs.ErrNotExist
 	}
 	file := r.file()
 	r.used(file)
 	content, err := readKept(file, maxAnswersFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return answers, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(content, &answers); err != nil {
+	var kept answers
+	if err := json.Unmarshal(content, &kept); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return answers, nil
+	if kept == nil {
+		kept = answers{}
+	}
+	return kept, nil
 }

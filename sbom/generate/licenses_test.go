@@ -2,6 +2,7 @@ package generate
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -92,10 +93,9 @@ func TestRecognizer(t *testing.T) {
 
 // TestRecognizerUnusable wants a damaged file to be said and replaced.
 func TestRecognizerUnusable(t *testing.T) {
+	digest := func(content string) string { return fmt.Sprintf("%x\n%s", sha256.Sum256([]byte(content)), content) }
 	for name, content := range map[string]string{
-		"damaged":   strings.Repeat("0", 64) + "\n{}",
-		"no JSON":   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n",
-		"no digest": "{}",
+		"damaged": strings.Repeat("0", 64) + "\n{}", "no JSON": digest(""), "other JSON": digest("[]"), "no digest": "{}", "null": digest("null"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, said := t.TempDir(), ""
@@ -105,45 +105,80 @@ func TestRecognizerUnusable(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.scan([]byte(unknownText))
-			if !strings.Contains(said, filepath.Base(r.file())) {
+			if strings.Contains(said, filepath.Base(r.file())) == (name == "null") {
 				t.Errorf("said %q", said)
 			}
 			if err := r.save(); err != nil {
 				t.Fatal(err)
 			}
-			unbuilt(t, dir).scan([]byte(unknownText))
+			later := unbuilt(t, dir)
+			later.scan([]byte(unknownText))
+			if err := later.save(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
 
-// TestRecognizerBounded wants no more to be kept than is allowed: what one run sees beyond that is forgotten, and a full file
-// gives way to the newest run's answers.
+// TestRecognizerBounded wants no more to be kept than is allowed: what one run asks beyond that is forgotten, and a full file gives
+// way to what the newest run asked.
 func TestRecognizerBounded(t *testing.T) {
 	dir := t.TempDir()
-	r := recognizing(t, dir)
+	full := recognizing(t, dir)
 	for i := range maxAnswers + 5 {
-		r.scan(fmt.Appendf(nil, "text %d", i))
+		full.scan(fmt.Appendf(nil, "text %d", i))
 	}
-	if len(r.answers) != maxAnswers {
-		t.Errorf("%d answers", len(r.answers))
-	}
-	long := strings.Repeat(mitText, maxMatches+1)
-	other := recognizing(t, dir)
-	if got := len(other.scan([]byte(long)).Match); got <= maxMatches {
-		t.Fatalf("the long text holds %d licenses", got)
-	}
-	other.scan([]byte(mitText))
-	for _, r := range []*recognizer{r, other} {
-		if err := r.save(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := recognizing(t, dir).read()
-	if err != nil {
+	if err := full.save(); err != nil {
 		t.Fatal(err)
 	}
-	if len(kept) != 1 {
-		t.Errorf("%d answers are kept, not just the newest run's", len(kept))
+	next := recognizing(t, dir)
+	if kept := next.earlier(); len(kept) != maxAnswers {
+		t.Fatalf("%d answers are kept", len(kept))
+	}
+	long := strings.Repeat(mitText, maxMatches+1)
+	if got := len(next.scan([]byte(long)).Match); got <= maxMatches {
+		t.Fatalf("the long text holds %d licenses", got)
+	}
+	next.scan([]byte(mitText))
+	next.scan([]byte("text 7"))
+	if err := next.save(); err != nil {
+		t.Fatal(err)
+	}
+	last := unbuilt(t, dir)
+	if kept := last.earlier(); len(kept) != 2 {
+		t.Errorf("%d answers are kept, not just what the newest run asked and may be kept", len(kept))
+	}
+	last.scan([]byte(mitText))
+	last.scan([]byte("text 7"))
+	if err := last.save(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRecognizerPrepares wants nothing to be built ahead where a run has been before, whether or not that asked anything, and an
+// unwritable directory to lose no document.
+func TestRecognizerPrepares(t *testing.T) {
+	building := func(r *recognizer) bool {
+		built := false
+		r.start = func() { built = true }
+		r.prepare()
+		return built
+	}
+	dir := t.TempDir()
+	first := recognizing(t, dir)
+	if !building(first) || !building(recognizing(t, "")) {
+		t.Error("nothing is built ahead in a first run")
+	}
+	if err := first.save(); err != nil {
+		t.Fatal(err)
+	}
+	if building(recognizing(t, dir)) {
+		t.Error("the scanner is built ahead after a run that asked nothing")
+	}
+	said := ""
+	nowhere := newRecognizer(filepath.Join(dir, "missing"), func(string) {}, func(err error) { said += err.Error() })
+	if err := nowhere.save(); err != nil || !strings.Contains(said, "missing") {
+		t.Errorf("%v, said %q", err, said)
 	}
 }
 
@@ -156,6 +191,9 @@ func TestRecognizerTogether(t *testing.T) {
 		group.Go(func() {
 			if got := r.scan(fmt.Appendf([]byte(mitText), "%d", i%5)); len(got.Match) != 1 || got.Match[0].ID != "MIT" {
 				t.Errorf("%+v", got)
+			}
+			if err := r.save(); err != nil {
+				t.Error(err)
 			}
 		})
 	}

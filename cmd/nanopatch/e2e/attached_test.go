@@ -67,7 +67,7 @@ func TestTrivy(t *testing.T) {
 				}, attach...)...).must(t, 0))
 				want := debPackages(t, []byte(nanopatch(t, "sbom", dest, "-o", "cyclonedx-json").must(t, 0).stdout))
 				images := []string{host + "/base@" + r.Platforms[0].NewDigest}
-				if !slices.Contains(attach, "oci,docker") { // there the tag names an index, of which trivy finds nothing said
+				if !slices.Contains(attach, "oci,docker") { // docker's form makes the tag name an index, and trivy looks for what refers to that
 					images = append(images, dest)
 				}
 				for _, image := range images {
