@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/anchore/syft/syft"
@@ -69,13 +70,14 @@ func (d *Document) timestamp() string {
 	return d.Created.UTC().Format(time.RFC3339)
 }
 
-// syftVersion is the version of the cataloging library, named in documents as the tool that found the packages.
-func syftVersion() string {
+// syftVersion is the version of the cataloging library, named in documents as the tool that found the packages. It is asked for
+// once: it comes with a configuration, and that with some hundred patterns to be compiled.
+var syftVersion = sync.OnceValue(func() string {
 	if v := syft.DefaultCreateSBOMConfig().ToolVersion; v != "" {
 		return v
 	}
 	return unknownVersion
-}
+})
 
 // unknownVersion stands for what the build does not tell.
 const unknownVersion = "devel"
