@@ -30,11 +30,25 @@
 // above it. So it has the stock source's own trees, one for each layer and one for each squash.
 //
 // For the same reason a document is cached whole, by everything that it depends on, and not in parts by layer: parts
-// would have to name all that a cataloger looked at outside its layer. dpkg's database alone is whole in each layer that touches
-// it. What is kept by layer is what the catalogers read: the index, with the content of every file that [Wants] names. An image
-// that shares layers with one seen before costs the reading of its own; the catalogers run over all of it again, a third of a
-// second of one processor for a Debian image of 120 packages, against more than a second to read its layers. A document that
-// does not read back the same in every format is not cached.
+// would have to name all that a cataloger looked at outside its layer. What is kept by layer is what the catalogers read: the
+// index, with the content of every file that [Wants] names. A document that does not read back the same in every format is not
+// cached.
+//
+// What catalogers find is kept by what they looked at, whichever layers that was in: by verifying traces, as "Build Systems à la
+// Carte" calls it. A cataloger can see an image only through its resolver, so the queries that it made and the answers to them
+// determine what it found; where another image gives the same answers, it need not run. An answer is all that a cataloger could
+// learn: paths in their order, and of each file its metadata and the digest of its content, which covers hard links to layers
+// below. What has no such answer (a file whose content is not known, a path that the cataloger made up) is not remembered, nor is
+// an error, nor what would not come back from a file as it was. In the squashed scope the names of layers are not part of an
+// answer, since any rewrite of the layer with os-release would change it for nearly all catalogers; but what was found is only used
+// where each file that it names is in the very layer. That catalogers use the name of a layer for nothing else is the one thing taken
+// on trust, and random images are held against documents made without. Of all layers, where a path may be in several, the names are
+// part of the answers.
+//
+// Traces pay where a cataloger reads much: catalogers.go has the table. The dearest by far are the patterns that are looked for in
+// binaries, two seconds of one processor for a node program. They are remembered for each file, so that a rewritten layer costs
+// those of its own; of the others, those that look at every executable run again when one changed. The catalogers of package
+// databases always run: an update is what they are there to see.
 //
 // What recognizes license texts is the largest single part of a first document: most of a second of one processor, in the stock
 // program in every run. Debian's images need it, since not every copyright file is in the format for machines; Alpine's do not. So

@@ -37,6 +37,8 @@ type Generator struct {
 	cacheDir string
 	used     func(file string)
 	logger   *slog.Logger
+	// worth is worthKeeping but in tests.
+	worth int64
 
 	licenses *recognizer
 }
@@ -45,6 +47,7 @@ type Generator struct {
 func New(opts Options) *Generator {
 	g := &Generator{
 		version: opts.ToolVersion, cacheDir: opts.CacheDir, used: opts.Used, logger: opts.Logger,
+		worth: worthKeeping,
 	}
 	if g.used == nil {
 		g.used = func(string) {}
@@ -113,6 +116,8 @@ type view interface {
 	file.Resolver
 	// node is what a location names, nil where it is nothing of the tree.
 	node(l file.Location) *entry
+	// at is what coordinates name, nil where that is nothing of the tree or not one thing alone.
+	at(c file.Coordinates) *entry
 	// owned finds the file that a package owns under a name, as the layer sees it that holds the package's database at l.
 	owned(l file.Location, name string) *entry
 	// err is what went wrong with the tree.
@@ -124,7 +129,8 @@ func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view
 	if err != nil {
 		return nil, err
 	}
-	cataloged, err := syft.CreateSBOM(scan, newImageSource(img, source.Scope(scope), v), g.config(scope))
+	config := g.remembering(scope, v).wrap(g.config(scope))
+	cataloged, err := syft.CreateSBOM(scan, newImageSource(img, source.Scope(scope), v), config)
 	if err != nil {
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
 	}

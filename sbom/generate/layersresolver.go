@@ -44,6 +44,24 @@ func (r *layersResolver) node(l file.Location) *entry {
 	return r.index.node(&ref)
 }
 
+func (r *layersResolver) at(c file.Coordinates) *entry {
+	var e *entry
+	for i, id := range r.ids {
+		if id != c.FileSystemID {
+			continue
+		}
+		_, found, err := r.index.layers[i].tree.File(stereoscope.Path(c.RealPath))
+		if err != nil || !found.HasReference() {
+			continue
+		}
+		if e != nil {
+			return nil // an image may have a layer twice
+		}
+		e = r.index.node(found.Reference)
+	}
+	return e
+}
+
 func (r *layersResolver) owned(database file.Location, name string) *entry {
 	e := r.node(database)
 	if e == nil {

@@ -168,6 +168,13 @@ func (r *resolver) node(l file.Location) *entry {
 	return nil
 }
 
+func (r *resolver) at(c file.Coordinates) *entry {
+	if i, ok := r.index.byPath[c.RealPath]; ok && r.layers[r.index.nodes[i].Layer] == c.FileSystemID {
+		return &r.index.nodes[i]
+	}
+	return nil
+}
+
 func (r *resolver) owned(_ file.Location, name string) *entry {
 	e, err := r.index.resolve(name)
 	if err != nil {

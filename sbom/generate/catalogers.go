@@ -1,0 +1,123 @@
+package generate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/anchore/syft/syft"
+	"github.com/anchore/syft/syft/artifact"
+	"github.com/anchore/syft/syft/cataloging"
+	"github.com/anchore/syft/syft/cataloging/pkgcataloging"
+	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg"
+	"github.com/anchore/syft/syft/pkg/cataloger/binary"
+	"github.com/anchore/syft/syft/pkg/cataloger/dotnet"
+	"github.com/anchore/syft/syft/pkg/cataloger/golang"
+	"github.com/anchore/syft/syft/pkg/cataloger/java"
+	"github.com/anchore/syft/syft/pkg/cataloger/rust"
+)
+
+// costly are the catalogers of the stock configuration whose results are remembered whole, with the options that they depend on:
+// those that read much. One that lists a package database has to run whenever a package was updated, and the others are as quick
+// as remembering them.
+func costly(c pkgcataloging.Config) []costlyCataloger {
+	return []costlyCataloger{
+		{java.NewArchiveCataloger(c.JavaArchive), c.JavaArchive},
+		{java.NewNativeImageCataloger(), nil},
+		{golang.NewGoModuleBinaryCataloger(c.Golang), c.Golang},
+		{rust.NewAuditBinaryCataloger(), nil},
+		{dotnet.NewDotnetDepsBinaryCataloger(c.Dotnet), c.Dotnet},
+		{binary.NewELFPackageCataloger(), nil},
+	}
+}
+
+type costlyCataloger struct {
+	pkg.Cataloger
+	options any
+}
+
+// wrap has the costly catalogers of a configuration remembered.
+func (m *memory) wrap(c *syft.CreateSBOMConfig) *syft.CreateSBOMConfig {
+	if m == nil {
+		return c
+	}
+	var names []string
+	var instead []pkgcataloging.CatalogerReference
+	replace := func(with pkg.Cataloger) {
+		names = append(names, with.Name())
+		instead = append(instead, pkgcataloging.NewAlwaysEnabledCatalogerReference(with))
+	}
+	for _, stock := range costly(c.Packages) {
+		options, err := json.Marshal(stock.options)
+		if err != nil {
+			m.logger.Warn("a cataloger's results are not remembered", "cataloger", stock.Name(), "error", err)
+			continue
+		}
+		replace(&rememberedCataloger{stock.Cataloger, m, string(options)})
+	}
+	classifiers := slices.Clone(c.Packages.Binary.Classifiers)
+	for i := range classifiers {
+		name := fmt.Sprintf("classifier %d %s %s", i, classifiers[i].Class, classifiers[i].FileGlob)
+		classifiers[i].EvidenceMatcher = rememberMatcher(m, name, classifiers[i].EvidenceMatcher)
+	}
+	replace(binary.NewClassifierCataloger(binary.ClassifierCatalogerConfig{Classifiers: classifiers}))
+	return c.WithCatalogerSelection(cataloging.NewSelectionRequest().WithRemovals(names...)).WithCatalogers(instead...)
+}
+
+type rememberedCataloger struct {
+	pkg.Cataloger
+	memory  *memory
+	options string
+}
+
+// Catalog returns what the cataloger found in an image that answered its queries the same, or runs it.
+func (c *rememberedCataloger) Catalog(ctx context.Context, resolver file.Resolver) ([]pkg.Package, []artifact.Relationship, error) {
+	if resolver != file.Resolver(c.memory.view) {
+		return c.Cataloger.Catalog(ctx, resolver)
+	}
+	found, err := c.memory.recall(c.Name(), c.options, nil, func(r file.Resolver) (results, error) {
+		packages, relationships, err := c.Cataloger.Catalog(ctx, r)
+		return results{packages, relationships}, errors.Join(err, ctx.Err())
+	})
+	return found.packages, found.relationships, err
+}
+
+// rememberMatcher remembers what a classifier of binaries finds in one file. The types of classifiers and of their input cannot be
+// named here.
+func rememberMatcher[K, C any](m *memory, name string, match func(K, C) ([]pkg.Package, error)) func(K, C) ([]pkg.Package, error) {
+	return func(classifier K, input C) ([]pkg.Package, error) {
+		resolver, location := matcherInput(&input)
+		if resolver == nil || *resolver != file.Resolver(m.view) {
+			return match(classifier, input)
+		}
+		found, err := m.recall(name, "", []file.Location{location}, func(r file.Resolver) (results, error) {
+			*resolver = r
+			packages, err := match(classifier, input)
+			return results{packages: packages}, err
+		})
+		return found.packages, err
+	}
+}
+
+// matcherInput is what a classifier's input has of an image, nil where it is not what it is known to be: a resolver, a location and
+// another way to read the file, which the cataloger itself never gives.
+func matcherInput(input any) (resolver *file.Resolver, at file.Location) {
+	s := reflect.ValueOf(input).Elem()
+	if s.Kind() != reflect.Struct || s.NumField() != 3 {
+		return nil, at
+	}
+	r, l, other := s.FieldByName("Resolver"), s.FieldByName("Location"), s.FieldByName("GetReader")
+	if !r.IsValid() || !l.IsValid() || !other.IsValid() || other.Kind() != reflect.Func || !other.IsNil() {
+		return nil, at
+	}
+	resolver, _ = r.Addr().Interface().(*file.Resolver)
+	location, ok := l.Interface().(file.Location)
+	if !ok {
+		return nil, at
+	}
+	return resolver, location
+}
