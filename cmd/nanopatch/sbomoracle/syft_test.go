@@ -102,7 +102,9 @@ func measure(t *testing.T, img v1.Image, dir string) (ours []byte, cache string,
 		t.Fatal(err)
 	}
 	added := layout(t, appendLayer(t, img, tiny, "COPY file / # buildkit"))
-	_, took[2] = timed(1, func() ([]byte, cost) { return document(cache, added) })
+	fourth, changed := timed(1, func() ([]byte, cost) { return document(cache, added) })
+	compare(t, "a new layer", list(t, ours), list(t, fourth)) // it has no package
+	took[2] = changed
 	return ours, cache, took
 }
 
