@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nanopatch/nanopatch/cmd/nanopatch/internal/pipeline"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/plan"
@@ -66,7 +64,7 @@ func (o *updateOptions) writeLock(planned *pipeline.Planned) error {
 	if err := plan.WriteJSON(&b, planned.Lock(Version)); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(o.lock, b.Bytes(), 0o644); err != nil {
+	if err := writeFile(o.lock, b.Bytes()); err != nil {
 		return fmt.Errorf("writing the lockfile: %w", err)
 	}
 	return nil

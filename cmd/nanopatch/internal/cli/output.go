@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -67,9 +68,19 @@ func write(env Env, outs []output, printers map[string]printer) error {
 		if err := printers[o.format](&b); err != nil {
 			return fmt.Errorf("writing %s: %w", o.file, err)
 		}
-		if err := renameio.WriteFile(o.file, b.Bytes(), 0o644); err != nil {
+		if err := writeFile(o.file, b.Bytes()); err != nil {
 			return fmt.Errorf("writing the result: %w", err)
 		}
 	}
 	return nil
+}
+
+// writeFile has a file appear whole or not at all. What is there and no file, such as /dev/null, a pipe or a symbolic link, is
+// written to and not replaced.
+func writeFile(name string, content []byte) error {
+	info, err := os.Lstat(name)
+	if err != nil || info.Mode().IsRegular() {
+		return renameio.WriteFile(name, content, 0o644)
+	}
+	return os.WriteFile(name, content, 0o644)
 }
