@@ -10,6 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -19,12 +22,26 @@ import (
 // cacheVersion changes when the same image gives another document although no library changed.
 const cacheVersion = "2"
 
+// builtWith names what the program was built with, by a digest: the versions of Go and of all modules, as far as the build tells.
+var builtWith = sync.OnceValue(func() string {
+	parts := []string{runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			parts = append(parts, m.Path, m.Version, m.Sum)
+			if m.Replace != nil {
+				parts = append(parts, "=>", m.Replace.Path, m.Replace.Version, m.Replace.Sum)
+			}
+		}
+	}
+	return sum(parts...)
+})
+
 // cacheKey names a document by everything that it depends on but the name of the image: the image's content and
 // configuration, the time, the scope, and the versions of what made it.
 func (g *Generator) cacheKey(img *Image, scope Scope, created time.Time) string {
 	h := sha256.New()
 	for _, part := range []string{
-		cacheVersion, g.version, syftVersion(), WantsID(), string(scope), created.UTC().Format(time.RFC3339Nano),
+		cacheVersion, g.version, builtWith(), WantsID(), string(scope), created.UTC().Format(time.RFC3339Nano),
 		digest(img.Digest), digest(img.ConfigDigest), string(img.Manifest), string(img.Config),
 	} {
 		fmt.Fprintf(h, "%d %s\n", len(part), part)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -16,19 +17,17 @@ import (
 	"github.com/anchore/syft/syft/pkg"
 	"github.com/anchore/syft/syft/pkg/cataloger/binary"
 	"github.com/anchore/syft/syft/pkg/cataloger/dotnet"
-	"github.com/anchore/syft/syft/pkg/cataloger/golang"
 	"github.com/anchore/syft/syft/pkg/cataloger/java"
 	"github.com/anchore/syft/syft/pkg/cataloger/rust"
 )
 
 // costly are the catalogers of the stock configuration whose results are remembered whole, with the options that they depend on:
-// those that read much. One that lists a package database has to run whenever a package was updated, and the others are as quick
-// as remembering them.
+// those that look into every executable. One that lists a package database has to run whenever a package was updated, and most
+// others are as quick as remembering them. Two that are dear are left out, those of Java archives and Go programs: they unpack what
+// is packed into temporary files, and say nothing when the disk is full. What is missing then would be missing in other images.
 func costly(c pkgcataloging.Config) []costlyCataloger {
 	return []costlyCataloger{
-		{java.NewArchiveCataloger(c.JavaArchive), c.JavaArchive},
 		{java.NewNativeImageCataloger(), nil},
-		{golang.NewGoModuleBinaryCataloger(c.Golang), c.Golang},
 		{rust.NewAuditBinaryCataloger(), nil},
 		{dotnet.NewDotnetDepsBinaryCataloger(c.Dotnet), c.Dotnet},
 		{binary.NewELFPackageCataloger(), nil},
@@ -51,7 +50,7 @@ func (m *memory) wrap(c *syft.CreateSBOMConfig) *syft.CreateSBOMConfig {
 		names = append(names, with.Name())
 		instead = append(instead, pkgcataloging.NewAlwaysEnabledCatalogerReference(with))
 	}
-	for _, stock := range costly(c.Packages) {
+	for _, stock := range m.costly(c.Packages) {
 		options, err := json.Marshal(stock.options)
 		if err != nil {
 			m.logger.Warn("a cataloger's results are not remembered", "cataloger", stock.Name(), "error", err)
@@ -74,12 +73,17 @@ type rememberedCataloger struct {
 	options string
 }
 
-// Catalog returns what the cataloger found in an image that answered its queries the same, or runs it.
+// Catalog returns what the cataloger found in an image that answered its queries the same, or runs it. What the executables are is
+// the first of the queries, so that those which follow are only asked of an image that has the same ones.
 func (c *rememberedCataloger) Catalog(ctx context.Context, resolver file.Resolver) ([]pkg.Package, []artifact.Relationship, error) {
 	if resolver != file.Resolver(c.memory.view) {
 		return c.Cataloger.Catalog(ctx, resolver)
 	}
-	found, err := c.memory.recall(c.Name(), c.options, nil, func(r file.Resolver) (results, error) {
+	executables, err := resolver.FilesByMIMEType(slices.Sorted(maps.Keys(executableTypes))...)
+	if err != nil {
+		return c.Cataloger.Catalog(ctx, resolver)
+	}
+	found, err := c.memory.recall(c.Name(), c.options, executables, func(r file.Resolver) (results, error) {
 		packages, relationships, err := c.Cataloger.Catalog(ctx, r)
 		return results{packages, relationships}, errors.Join(err, ctx.Err())
 	})

@@ -45,10 +45,11 @@
 // on trust, and random images are held against documents made without. Of all layers, where a path may be in several, the names are
 // part of the answers.
 //
-// Traces pay where a cataloger reads much: catalogers.go has the table. The dearest by far are the patterns that are looked for in
-// binaries, two seconds of one processor for a node program. They are remembered for each file, so that a rewritten layer costs
-// those of its own; of the others, those that look at every executable run again when one changed. The catalogers of package
-// databases always run: an update is what they are there to see.
+// Traces pay where a cataloger reads much. The dearest by far are the patterns that are looked for in binaries, two seconds of one
+// processor for a node program. They are remembered for each file, so that a rewritten layer costs those of its own. Of the
+// catalogers that look into every executable, each runs again when one changed. Those of package databases always run: an update is
+// what they are there to see. So do those that unpack archives into temporary files: when the disk is full they leave out what they
+// could not unpack and say nothing, which must not become what other images hold.
 //
 // What recognizes license texts is the largest single part of a first document: most of a second of one processor, in the stock
 // program in every run. Debian's images need it, since not every copyright file is in the format for machines; Alpine's do not. So

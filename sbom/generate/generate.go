@@ -9,6 +9,7 @@ import (
 
 	"github.com/anchore/syft/syft"
 	"github.com/anchore/syft/syft/cataloging"
+	"github.com/anchore/syft/syft/cataloging/pkgcataloging"
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/pkg"
 	syftsbom "github.com/anchore/syft/syft/sbom"
@@ -37,8 +38,9 @@ type Generator struct {
 	cacheDir string
 	used     func(file string)
 	logger   *slog.Logger
-	// worth is worthKeeping but in tests.
-	worth int64
+	// worth is worthKeeping and costly is that function, but in tests.
+	worth  int64
+	costly func(pkgcataloging.Config) []costlyCataloger
 
 	licenses *recognizer
 }
@@ -47,7 +49,7 @@ type Generator struct {
 func New(opts Options) *Generator {
 	g := &Generator{
 		version: opts.ToolVersion, cacheDir: opts.CacheDir, used: opts.Used, logger: opts.Logger,
-		worth: worthKeeping,
+		worth: worthKeeping, costly: costly,
 	}
 	if g.used == nil {
 		g.used = func(string) {}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	stereoscope "github.com/anchore/stereoscope/pkg/file"
@@ -20,6 +21,9 @@ type layersResolver struct {
 	failed *failure
 	// ids are the layers' diffIDs.
 	ids []string
+	// twins are, for each layer, the topmost one of the same diffID: mostly itself. A location names its layer by diffID, so
+	// all are of that one, or the same location would now be hidden and now not.
+	twins []int
 }
 
 var _ view = (*layersResolver)(nil)
@@ -30,7 +34,12 @@ func newLayersResolver(ctx context.Context, tree LayeredTree, ids []string) (*la
 		return nil, err
 	}
 	r := &layersResolver{tree: tree, index: x, failed: &failure{}, ids: ids}
+	topmost := map[string]int{}
+	for i, id := range ids {
+		topmost[id] = i
+	}
 	for i := range x.layers {
+		r.twins = append(r.twins, topmost[ids[i]])
 		l := &x.layers[i]
 		r.mime = append(r.mime, newMIMETypes(x.nodes[l.first:l.end], func(e *entry) (File, error) { return tree.OpenKeptIn(i, e.Path) }))
 	}
@@ -45,21 +54,20 @@ func (r *layersResolver) node(l file.Location) *entry {
 }
 
 func (r *layersResolver) at(c file.Coordinates) *entry {
-	var e *entry
-	for i, id := range r.ids {
-		if id != c.FileSystemID {
-			continue
-		}
-		_, found, err := r.index.layers[i].tree.File(stereoscope.Path(c.RealPath))
-		if err != nil || !found.HasReference() {
-			continue
-		}
-		if e != nil {
-			return nil // an image may have a layer twice
-		}
-		e = r.index.node(found.Reference)
+	i := slices.Index(r.ids, c.FileSystemID)
+	if i < 0 {
+		return nil
 	}
-	return e
+	return r.in(r.twins[i], c.RealPath)
+}
+
+// in is what a layer has at a path, nil where that is nothing.
+func (r *layersResolver) in(layer int, path string) *entry {
+	_, found, err := r.index.layers[layer].tree.File(stereoscope.Path(path))
+	if err != nil || !found.HasReference() {
+		return nil
+	}
+	return r.index.node(found.Reference)
 }
 
 func (r *layersResolver) owned(database file.Location, name string) *entry {
@@ -74,8 +82,19 @@ func (r *layersResolver) owned(database file.Location, name string) *entry {
 	return r.index.found(found)
 }
 
+// topmost is the same node in the topmost layer of the same diffID.
+func (r *layersResolver) topmost(e *entry) *entry {
+	if twin := r.twins[e.Layer]; twin != e.Layer {
+		if above := r.in(twin, string(e.ref.RealPath)); above != nil {
+			return above
+		}
+	}
+	return e
+}
+
 // location is the place of a node, found by the path access.
 func (r *layersResolver) location(access string, e *entry) file.Location {
+	e = r.topmost(e)
 	l := file.NewLocationFromDirectory(string(e.ref.RealPath), r.ids[e.Layer], e.ref)
 	l.AccessPath = access
 	l.Annotations[file.VisibleAnnotationKey] = file.HiddenAnnotation
@@ -114,6 +133,7 @@ func (c *collector) add(access string, found *stereoscope.Resolution, layer int)
 		return err
 	}
 	for _, end := range ends {
+		end = c.resolver.topmost(end)
 		if !c.seen[end] {
 			c.seen[end] = true
 			c.found = append(c.found, c.resolver.location(access, end))
@@ -172,6 +192,9 @@ func (r *layersResolver) FilesByGlob(patterns ...string) ([]file.Location, error
 func (r *layersResolver) FilesByMIMEType(types ...string) ([]file.Location, error) {
 	var found []file.Location
 	for i := range r.mime {
+		if r.twins[i] != i {
+			continue
+		}
 		entries, err := r.mime[i].find(types)
 		if err != nil {
 			r.failed.set(err)

@@ -60,10 +60,10 @@ func newRecognizer(dir string, used func(file string), warn func(error)) *recogn
 	return r
 }
 
-// file is where the answers are kept. Another version of licensecheck may give others.
+// file is where the answers are kept. Another build may give others.
 func (r *recognizer) file() string {
 	h := sha256.New()
-	fmt.Fprintln(h, moduleVersion("github.com/google/licensecheck"))
+	fmt.Fprintln(h, builtWith())
 	for _, l := range licensecheck.BuiltinLicenses() {
 		fmt.Fprintf(h, "%s %d %s %d %s\n", l.ID, l.Type, l.URL, len(l.LRE), l.LRE)
 	}
@@ -105,6 +105,13 @@ func (r *recognizer) scan(text []byte) licensecheck.Coverage {
 		r.fresh = r.fresh || !known
 	}
 	return answer
+}
+
+// err tells whether a text could not be scanned.
+func (r *recognizer) err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
 }
 
 // save keeps the answers for other runs, beside those that are kept already or, where these are too many, in their place. Of two

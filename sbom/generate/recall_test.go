@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/anchore/syft/syft/artifact"
@@ -193,5 +194,98 @@ func TestRecall(t *testing.T) {
 				t.Errorf("ran %d times of 2, want %d", runs, test.runs)
 			}
 		})
+	}
+}
+
+// TestRecallUnsound wants nothing to be remembered that a cataloger found while something went wrong that it was not told of, nor
+// more of one image than is allowed, nor the queries of one to be put to another that has other executables.
+func TestRecallUnsound(t *testing.T) {
+	layers := [][]member{{{path: "b", content: "2"}}}
+	img := Image{Layers: []Layer{{Layer: sbom.Layer{DiffID: "sha256:1"}}}}
+	v, err := newResolver(t.Context(), newTree(layers), img.diffIDs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(m *memory, name string) (runs int) {
+		for range 2 {
+			if _, err := m.recall(name, "", nil, func(file.Resolver) (results, error) {
+				runs++
+				return results{}, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			m.files = m.list
+		}
+		return runs
+	}
+	g, _ := remembers(t.TempDir())
+	g.licenses = unbuilt(t, "")
+	g.licenses.scan([]byte("never seen"))
+	if runs := count(g.remembering(Squashed, v), "license"); runs != 2 {
+		t.Errorf("without a license scanner: ran %d times of 2", runs)
+	}
+	g, _ = remembers(t.TempDir())
+	m := g.remembering(Squashed, v)
+	if runs := count(m, "first"); runs != 1 {
+		t.Errorf("ran %d times of 2", runs)
+	}
+	m.learned.Store(maxLearned)
+	if runs := count(m, "one too many"); runs != 2 {
+		t.Errorf("beyond what is kept of an image: ran %d times of 2", runs)
+	}
+}
+
+// TestRecallUnknownContent wants a file of which the digest is not known to keep whoever was told of it from being remembered.
+func TestRecallUnknownContent(t *testing.T) {
+	layers := [][]member{{{path: "b", content: "2"}}}
+	img := Image{Layers: []Layer{{Layer: sbom.Layer{DiffID: "sha256:1"}}}}
+	dir, runs := t.TempDir(), 0
+	for range 2 {
+		v, err := newResolver(t.Context(), newTree(layers), img.diffIDs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range v.index.nodes {
+			v.index.nodes[i].SHA256 = [sha256.Size]byte{}
+		}
+		g, _ := remembers(dir)
+		if _, err := g.remembering(Squashed, v).recall("cataloger", "", nil, func(r file.Resolver) (results, error) {
+			runs++
+			_, err := r.FilesByPath("/b")
+			return results{}, err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if runs != 2 {
+		t.Errorf("ran %d times of 2", runs)
+	}
+}
+
+// TestQueriesOfOthers wants an image with other executables not to be asked what catalogers of executables asked another: a hostile
+// one may have made them ask for what takes long to tell.
+func TestQueriesOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	image := func(program string) [][]member {
+		return [][]member{{{path: "usr/lib/os-release", content: "ID=debian\n"}, {path: "usr/bin/program", content: program, exec: true}}}
+	}
+	asked := func(layers [][]member) (files int) {
+		g, _ := remembers(dir)
+		g.used = func(file string) {
+			if strings.Contains(file, questionsInfix) {
+				files++
+			}
+		}
+		documentOf(t, g, Squashed, layers)
+		return files
+	}
+	one := program(t)
+	asked(image(one))
+	if files := asked(image(one + "\x00")); files != 0 {
+		t.Errorf("%d lists of queries are tried of an image with another program", files)
+	}
+	again := append(image(one), []member{{path: "etc/motd", content: "welcome"}})
+	if files := asked(again); files == 0 {
+		t.Error("no list of queries is tried of an image with the same program")
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/anchore/syft/syft/cataloging/pkgcataloging"
 	"github.com/anchore/syft/syft/file"
 )
 
@@ -27,6 +29,9 @@ const (
 	worthKeeping = 256 << 10
 	// maxQuestions is how many lists of queries are tried for one cataloger. Catalogers nearly always ask the same.
 	maxQuestions = 8
+	// maxLearned is how many results of one image are remembered: of each program that a classifier knows by its name, and of the
+	// catalogers.
+	maxLearned = 256
 	// maxKeptFile bounds the files of queries and of results, in bytes. That of a program of 300 Go modules is a hundredth of it.
 	maxKeptFile = 32 << 20
 )
@@ -39,6 +44,10 @@ type memory struct {
 	worth  int64
 	used   func(file string)
 	logger *slog.Logger
+	costly func(pkgcataloging.Config) []costlyCataloger
+	// sound tells of what catalogers are not told of, so that what they find is not all.
+	sound   func() error
+	learned atomic.Int32
 	// files are the names in dir, by what they are of.
 	files func() map[string][]string
 }
@@ -52,7 +61,8 @@ func (g *Generator) remembering(scope Scope, v view) *memory {
 	}
 	m := &memory{
 		questioner: newQuestioner(v, scope != Squashed), dir: filepath.Join(g.cacheDir, "traces"), worth: g.worth,
-		made: sum(cacheVersion, g.version, syftVersion(), WantsID(), string(scope)), used: g.used, logger: g.logger,
+		made: sum(cacheVersion, g.version, builtWith(), WantsID(), string(scope)), used: g.used, logger: g.logger, costly: g.costly,
+		sound: func() error { return errors.Join(v.err(), g.licenses.err()) },
 	}
 	m.files = sync.OnceValue(m.list)
 	return m
@@ -72,7 +82,7 @@ func (m *memory) recall(name, options string, given []file.Location, run func(fi
 	recorder := m.record(given...)
 	found, err := run(recorder)
 	m.logger.Debug("ran", "cataloger", name, "packages", len(found.packages), "error", err)
-	if err != nil || !own.known || m.view.err() != nil {
+	if err != nil || !own.known || m.sound() != nil {
 		return found, err
 	}
 	if err := m.learn(unit, recorder, found); errors.Is(err, errLossy) {
@@ -163,7 +173,7 @@ func (m *memory) tryQuestions(unit, questions string) (results, error) {
 // learn keeps what was found, and the queries that led to it.
 func (m *memory) learn(unit string, r *recorder, found results) error {
 	queries, ok := r.trace()
-	if !ok || r.read < m.worth {
+	if !ok || r.read < m.worth || m.learned.Add(1) > maxLearned {
 		return nil
 	}
 	inputs, ok := m.inputs(queries)

@@ -13,6 +13,10 @@ import (
 	"testing"
 
 	"github.com/anchore/syft/syft"
+	"github.com/anchore/syft/syft/cataloging/pkgcataloging"
+	"github.com/anchore/syft/syft/pkg/cataloger/binary"
+	"github.com/anchore/syft/syft/pkg/cataloger/golang"
+	"github.com/anchore/syft/syft/pkg/cataloger/java"
 	"github.com/anchore/syft/syft/source"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -58,6 +62,11 @@ func remembers(dir string) (*Generator, *watcher) {
 	w := &watcher{ran: map[string]int{}, remembered: map[string]int{}}
 	g := New(Options{ToolVersion: "1.2.3", CacheDir: dir, Logger: slog.New(w)})
 	g.worth, g.licenses = 0, generator().licenses
+	// Two more that ask much and of many files, which are not remembered otherwise.
+	g.costly = func(c pkgcataloging.Config) []costlyCataloger {
+		return append(costly(c), costlyCataloger{java.NewArchiveCataloger(c.JavaArchive), c.JavaArchive},
+			costlyCataloger{golang.NewGoModuleBinaryCataloger(c.Golang), c.Golang})
+	}
 	return g, w
 }
 
@@ -199,10 +208,20 @@ func TestCatalogersAreStock(t *testing.T) {
 	}
 }
 
+// shells is the name of what is remembered of a shell.
+var shells = func() string {
+	for i, c := range binary.DefaultClassifiers() {
+		if c.Class == "bash-binary" {
+			return fmt.Sprintf("classifier %d %s %s", i, c.Class, c.FileGlob)
+		}
+	}
+	return "no classifier knows a shell"
+}()
+
 // unaffected are catalogers that have no reason to run again: what they read is the same in an image that differs in text files.
 var unaffected = []string{
 	"java-archive-cataloger", "graalvm-native-image-cataloger", "go-module-binary-cataloger", "cargo-auditable-binary-cataloger",
-	"elf-binary-package-cataloger", "dotnet-deps-binary-cataloger", "classifier 46 bash-binary **/bash",
+	"elf-binary-package-cataloger", "dotnet-deps-binary-cataloger", shells,
 }
 
 // TestRemembered wants the same document from an empty cache, of the same image again, and of others that share layers with it.
@@ -241,12 +260,11 @@ func TestRememberedBelow(t *testing.T) {
 	g, seen := remembers(dir)
 	d := documentOf(t, g, Squashed, updated)
 	wantSame(t, d, Squashed, updated)
-	const classifier = "classifier 46 bash-binary **/bash"
-	if seen.ran[classifier] != 1 || seen.remembered[classifier] != 1 {
-		t.Errorf("of two shells, one new, %d were looked at and %d remembered", seen.ran[classifier], seen.remembered[classifier])
+	if seen.ran[shells] != 1 || seen.remembered[shells] != 1 {
+		t.Errorf("of two shells, one new, %d were looked at and %d remembered", seen.ran[shells], seen.remembered[shells])
 	}
-	if seen.ran["java-archive-cataloger"] != 0 || seen.ran["go-module-binary-cataloger"] != 1 {
-		t.Errorf("ran: %v; wanted the one that reads all executables, not the one that reads archives", seen.ran)
+	if seen.ran["go-module-binary-cataloger"] != 1 {
+		t.Errorf("ran: %v; wanted those that read all executables", seen.ran)
 	}
 }
 
@@ -254,7 +272,6 @@ func TestRememberedBelow(t *testing.T) {
 // be as without a cache.
 func TestRememberedNot(t *testing.T) {
 	const archives, programs = "java-archive-cataloger", "go-module-binary-cataloger"
-	const shells = "classifier 46 bash-binary **/bash"
 	layers := append(fixture(t), []member{{path: "opt/tools/bash", content: noShell}})
 	other := jar(t, "org.slf4j", "slf4j-api", "2.0.10")
 	for name, test := range map[string]struct {
@@ -290,6 +307,35 @@ func TestRememberedNot(t *testing.T) {
 	}
 }
 
+// TestLayerTwice wants the same bytes of an image that has a layer twice, over all layers too, and the packages that the stock
+// source finds.
+func TestLayerTwice(t *testing.T) {
+	top := []member{
+		{path: "usr/bin/program", content: program(t), exec: true},
+		{path: "opt/tools/bash", content: bash("5.2.15"), exec: true},
+		{path: "srv/a.jar", content: jar(t, "org.slf4j", "slf4j-api", "2.0.9")},
+	}
+	layers := append(fixture(t), top, []member{{path: "srv/.wh.a.jar"}}, top)
+	for _, scope := range Scopes() {
+		first := documentOf(t, generator(), scope, layers)
+		for range 5 {
+			wantSame(t, first, scope, layers)
+		}
+		var got, want []string
+		for _, p := range first.Packages {
+			got = append(got, p.PURL)
+		}
+		for _, p := range stock(t, newImage(t, layers), scope).Artifacts.Packages.Sorted() {
+			want = append(want, p.PURL)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: packages (-stock +ours):\n%s", scope, diff)
+		}
+	}
+}
+
 // TestRememberedAnyEdits holds documents of random images, made with one memory of all of them, against those made without.
 func TestRememberedAnyEdits(t *testing.T) {
 	contents := map[string]string{
@@ -314,6 +360,9 @@ func TestRememberedAnyEdits(t *testing.T) {
 				layer[rapid.SampledFrom(names).Draw(t, "path")] = contents[rapid.SampledFrom(kinds).Draw(t, "content")]
 			}
 			layers = append(layers, valid(layer))
+			if rapid.IntRange(0, 4).Draw(t, "twice") == 0 {
+				layers = append(layers, layers[rapid.IntRange(1, len(layers)-1).Draw(t, "which")])
+			}
 		}
 		scope := rapid.SampledFrom(Scopes()).Draw(t, "scope")
 		g, seen := remembers(dir)
