@@ -68,7 +68,7 @@ func (r *recorder) note(what query, locations []file.Location, answer func() ans
 }
 
 func (r *recorder) noteFound(kind queryKind, args []string, locations []file.Location, err error) {
-	r.note(query{Kind: kind, Args: args}, locations, func() answer { return r.found(locations, err) })
+	r.note(query{Kind: kind, Args: args}, locations, func() answer { return r.answerOf(locations, err) })
 }
 
 // knows tells whether an earlier answer had what is at a location, and notes where none had.

@@ -71,10 +71,10 @@ func (g *Generator) remembering(scope Scope, v view) *memory {
 // recall returns what a cataloger of a name and options found in an image that answered all its queries the same, or runs it. given
 // are the locations that it has without asking.
 func (m *memory) recall(name, options string, given []file.Location, run func(file.Resolver) (results, error)) (results, error) {
-	own := m.found(given, nil)
+	own := m.answerOf(given, nil)
 	unit := sum(m.made, name, options, own.digest)[:32]
 	if own.known {
-		if found, ok := m.known(unit); ok {
+		if found, ok := m.remembered(unit); ok {
 			m.logger.Debug("remembered", "cataloger", name, "packages", len(found.packages))
 			return found, nil
 		}
@@ -129,8 +129,8 @@ func newest(files []string) []string {
 	return files[:min(len(files), maxQuestions)]
 }
 
-// known is what is remembered of a unit for this image.
-func (m *memory) known(unit string) (results, bool) {
+// remembered is what is kept of a unit for this image.
+func (m *memory) remembered(unit string) (results, bool) {
 	for _, questions := range newest(m.files()[unit]) {
 		found, err := m.tryQuestions(unit, questions)
 		if err == nil {

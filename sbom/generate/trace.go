@@ -84,11 +84,11 @@ func (q *questioner) ask(what *query) answer {
 	}
 	switch what.Kind {
 	case byPath:
-		a = q.found(q.view.FilesByPath(what.Args...))
+		a = q.answerOf(q.view.FilesByPath(what.Args...))
 	case byGlob:
-		a = q.found(q.view.FilesByGlob(what.Args...))
+		a = q.answerOf(q.view.FilesByGlob(what.Args...))
 	case byMIMEType:
-		a = q.found(q.view.FilesByMIMEType(what.Args...))
+		a = q.answerOf(q.view.FilesByMIMEType(what.Args...))
 	case relative:
 		if beside, ok := q.beside(what); ok && len(what.Args) == 1 {
 			a = q.one(q.view.RelativeFileByPath(beside, what.Args[0]))
@@ -120,8 +120,8 @@ func (q *questioner) beside(what *query) (l file.Location, ok bool) {
 	return file.NewLocationFromDirectory(what.Beside.RealPath, what.Beside.FileSystemID, e.ref), true
 }
 
-// found is the answer of locations, in their order.
-func (q *questioner) found(locations []file.Location, err error) answer {
+// answerOf is the answer of locations, in their order.
+func (q *questioner) answerOf(locations []file.Location, err error) answer {
 	if err != nil {
 		return answer{}
 	}
@@ -140,7 +140,7 @@ func (q *questioner) one(l *file.Location) answer {
 	if l == nil {
 		return answer{sum("nothing"), true}
 	}
-	return q.found([]file.Location{*l}, nil)
+	return q.answerOf([]file.Location{*l}, nil)
 }
 
 func yesOrNo(yes bool) answer { return answer{fmt.Sprint(yes), true} }
