@@ -39,14 +39,10 @@ var builtWith = sync.OnceValue(func() string {
 // cacheKey names a document by everything that it depends on but the name of the image: the image's content and
 // configuration, the time, the scope, and the versions of what made it.
 func (g *Generator) cacheKey(img *Image, scope Scope, created time.Time) string {
-	h := sha256.New()
-	for _, part := range []string{
+	return sum(
 		cacheVersion, g.version, builtWith(), WantsID(), string(scope), created.UTC().Format(time.RFC3339Nano),
 		digest(img.Digest), digest(img.ConfigDigest), string(img.Manifest), string(img.Config),
-	} {
-		fmt.Fprintf(h, "%d %s\n", len(part), part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	)
 }
 
 func (g *Generator) cacheFile(img *Image, scope Scope, created time.Time) string {

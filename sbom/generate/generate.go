@@ -118,7 +118,7 @@ type view interface {
 	file.Resolver
 	// node is what a location names, nil where it is nothing of the tree.
 	node(l file.Location) *entry
-	// at is what coordinates name, nil where that is nothing of the tree or not one thing alone.
+	// at is what coordinates name, nil where that is nothing of the tree.
 	at(c file.Coordinates) *entry
 	// owned finds the file that a package owns under a name, as the layer sees it that holds the package's database at l.
 	owned(l file.Location, name string) *entry

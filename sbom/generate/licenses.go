@@ -60,15 +60,17 @@ func newRecognizer(dir string, used func(file string), warn func(error)) *recogn
 	return r
 }
 
-// file is where the answers are kept. Another build may give others.
-func (r *recognizer) file() string {
-	h := sha256.New()
-	fmt.Fprintln(h, builtWith())
+// file is where the answers are kept.
+func (r *recognizer) file() string { return filepath.Join(r.dir, "licenses-"+answering()) }
+
+// answering names what gives the answers: another build, or other licenses, may give others.
+var answering = sync.OnceValue(func() string {
+	parts := []string{builtWith()}
 	for _, l := range licensecheck.BuiltinLicenses() {
-		fmt.Fprintf(h, "%s %d %s %d %s\n", l.ID, l.Type, l.URL, len(l.LRE), l.LRE)
+		parts = append(parts, l.ID, fmt.Sprint(l.Type), l.URL, l.LRE)
 	}
-	return filepath.Join(r.dir, "licenses-"+hex.EncodeToString(h.Sum(nil)))
-}
+	return sum(parts...)
+})
 
 // prepare begins to build the scanner where no earlier run tells whether it will be needed.
 func (r *recognizer) prepare() {

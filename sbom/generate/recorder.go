@@ -52,17 +52,10 @@ func (r *recorder) give(locations []file.Location) {
 
 // note takes a query down, and what it led to.
 func (r *recorder) note(what query, locations []file.Location, answer func() answer) {
-	key := what.key()
-	r.questioner.mu.Lock()
-	a, ok := r.answers[key]
-	r.questioner.mu.Unlock()
-	if !ok {
-		a = answer()
-		r.keep(key, a)
-	}
+	a := r.once(&what, answer)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queries[key] = what
+	r.queries[what.key()] = what
 	r.blind = r.blind || !a.known
 	r.give(locations)
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"reflect"
 	"runtime/debug"
+	"slices"
+	"sync"
 	_ "unsafe" // for go:linkname
 
 	"github.com/anchore/syft/syft"
@@ -44,10 +46,14 @@ func withTextScanner(context.Context, textScanner) context.Context
 
 // linkable tells whether the functions that are linked can be those that are declared here. Builds that tell no versions, such as
 // those of tests, use the one of go.mod or say otherwise by what comes back.
-func linkable() bool {
-	version := moduleVersion("github.com/anchore/syft")
-	return version == linkedVersion || version == unknownVersion
-}
+var linkable = sync.OnceValue(func() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return true
+	}
+	i := slices.IndexFunc(info.Deps, func(m *debug.Module) bool { return m.Path == "github.com/anchore/syft" })
+	return i < 0 || info.Deps[i].Version == linkedVersion && info.Deps[i].Replace == nil
+})
 
 // withScan is ctx with scan as what the catalogers recognize license texts by, or with syft's own where linked is false or scan
 // cannot take its place.
@@ -75,23 +81,4 @@ func holds(scanner any, threshold float64, scan func([]byte) licensecheck.Covera
 	first, second := v.Elem().Field(0), v.Elem().Field(1)
 	return first.Kind() == reflect.Float64 && first.Float() == threshold &&
 		second.Type() == reflect.TypeOf(scan) && second.Pointer() == reflect.ValueOf(scan).Pointer()
-}
-
-// moduleVersion is the version of a module that the program was built with, unknownVersion where the build does not tell or has
-// other source in its place.
-func moduleVersion(path string) string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return unknownVersion
-	}
-	for _, m := range info.Deps {
-		switch {
-		case m.Path != path:
-		case m.Replace != nil:
-			return "replaced by " + m.Replace.Path + " " + m.Replace.Version
-		default:
-			return m.Version
-		}
-	}
-	return unknownVersion
 }

@@ -75,6 +75,29 @@ func (q *questioner) inputs(queries []query) (digest string, ok bool) {
 }
 
 func (q *questioner) ask(what *query) answer {
+	return q.once(what, func() (a answer) {
+		switch what.Kind {
+		case byPath:
+			a = q.answerOf(q.view.FilesByPath(what.Args...))
+		case byGlob:
+			a = q.answerOf(q.view.FilesByGlob(what.Args...))
+		case byMIMEType:
+			a = q.answerOf(q.view.FilesByMIMEType(what.Args...))
+		case relative:
+			if beside, ok := q.beside(what); ok && len(what.Args) == 1 {
+				a = q.one(q.view.RelativeFileByPath(beside, what.Args[0]))
+			}
+		case hasPath:
+			if len(what.Args) == 1 {
+				a = yesOrNo(q.view.HasPath(what.Args[0]))
+			}
+		}
+		return a
+	})
+}
+
+// once is the answer to a query, which is found out the first time.
+func (q *questioner) once(what *query, find func() answer) answer {
 	key := what.key()
 	q.mu.Lock()
 	a, ok := q.answers[key]
@@ -82,30 +105,11 @@ func (q *questioner) ask(what *query) answer {
 	if ok {
 		return a
 	}
-	switch what.Kind {
-	case byPath:
-		a = q.answerOf(q.view.FilesByPath(what.Args...))
-	case byGlob:
-		a = q.answerOf(q.view.FilesByGlob(what.Args...))
-	case byMIMEType:
-		a = q.answerOf(q.view.FilesByMIMEType(what.Args...))
-	case relative:
-		if beside, ok := q.beside(what); ok && len(what.Args) == 1 {
-			a = q.one(q.view.RelativeFileByPath(beside, what.Args[0]))
-		}
-	case hasPath:
-		if len(what.Args) == 1 {
-			a = yesOrNo(q.view.HasPath(what.Args[0]))
-		}
-	}
-	q.keep(key, a)
-	return a
-}
-
-func (q *questioner) keep(key string, a answer) {
+	a = find()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.answers[key] = a
+	return a
 }
 
 // beside is the location that a query is relative to. Where layers have no names in answers, it makes none of them another.
