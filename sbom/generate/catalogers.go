@@ -63,7 +63,7 @@ func (m *memory) wrap(c *syft.CreateSBOMConfig) *syft.CreateSBOMConfig {
 		name := fmt.Sprintf("classifier %d %s %s", i, classifiers[i].Class, classifiers[i].FileGlob)
 		classifiers[i].EvidenceMatcher = rememberMatcher(m, name, classifiers[i].EvidenceMatcher)
 	}
-	replace(binary.NewClassifierCataloger(binary.ClassifierCatalogerConfig{Classifiers: classifiers}))
+	c.Packages.Binary.Classifiers = classifiers
 	return c.WithCatalogerSelection(cataloging.NewSelectionRequest().WithRemovals(names...)).WithCatalogers(instead...)
 }
 

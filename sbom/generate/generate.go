@@ -158,6 +158,7 @@ func (g *Generator) config(scope Scope) *syft.CreateSBOMConfig {
 	packages := stock.Packages
 	packages.Golang = packages.Golang.
 		WithSearchLocalModCacheLicenses(false).WithSearchLocalVendorLicenses(false).WithSearchRemoteLicenses(false)
+	packages.Binary = sieved(packages.Binary)
 	packages.JavaArchive = packages.JavaArchive.WithUseNetwork(false).WithUseMavenLocalRepository(false)
 	return stock.
 		WithTool("nanopatch", g.version).

@@ -96,22 +96,25 @@ func TestScannerTypes(t *testing.T) {
 	}
 }
 
+// syftModule is a field of what the go command knows of the library.
+func syftModule(t *testing.T, field string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{."+field+"}}", "github.com/anchore/syft").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // TestScannerDeclarations holds what scanner.go declares against the source of the library in go.mod.
 func TestScannerDeclarations(t *testing.T) {
-	module := func(field string) string {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{."+field+"}}", "github.com/anchore/syft").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	if got := module("Version"); got != linkedVersion {
+	if got := syftModule(t, "Version"); got != linkedVersion {
 		t.Errorf("go.mod asks for syft %s: see whether what scanner.go declares is still true of it, and change linkedVersion", got)
 	}
 	declared := map[string]string{}
 	for _, file := range []string{"scanner.go", "context.go"} {
 		fset := token.NewFileSet()
-		parsed, err := parser.ParseFile(fset, filepath.Join(module("Dir"), "internal", "licenses", file), nil, 0)
+		parsed, err := parser.ParseFile(fset, filepath.Join(syftModule(t, "Dir"), "internal", "licenses", file), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

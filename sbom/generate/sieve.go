@@ -1,0 +1,147 @@
+package generate
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg"
+	"github.com/anchore/syft/syft/pkg/cataloger/binary"
+)
+
+// Syft looks for a classifier's patterns in a program piece by piece. A pattern that begins with a NUL byte makes the regular
+// expression begin at every NUL of the program: for a node program that takes two seconds of one processor. Where it is known what
+// all matches contain, the pieces without it need not be read by the expression, and it finds the same in those that are left.
+
+const (
+	// piece is how much of a program is read at once, in bytes, and overlap how much of the end of the piece before is looked at
+	// together with it: a match may begin in one and end in the next.
+	piece   = 1 << 20
+	overlap = piece / 2
+)
+
+// sieves tell, by the class of a classifier, whether bytes can hold a match of any of its patterns: no match has a line feed in
+// it, nor anything before or behind it that it depends on. The patterns themselves are in TestSievePatterns.
+var sieves = map[string]func([]byte) bool{"nodejs-binary": mayNameNode}
+
+// mayNameNode tells whether there is a "v" with a digit behind it and before it what stands there in every version of node that is
+// matched: a NUL, "node " or "node.js/".
+func mayNameNode(b []byte) bool {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(b[at:], 'v')
+		if i < 0 {
+			return false
+		}
+		at += i
+		before := b[:at]
+		if at+1 < len(b) && b[at+1] >= '0' && b[at+1] <= '9' &&
+			(bytes.HasSuffix(before, []byte{0}) || bytes.HasSuffix(before, []byte("node ")) || bytes.HasSuffix(before, []byte("node.js/"))) {
+			return true
+		}
+	}
+}
+
+// sieved are classifiers that find what those given do, with sieves where there are any.
+func sieved(classifiers binary.ClassifierCatalogerConfig) binary.ClassifierCatalogerConfig {
+	classifiers.Classifiers = slices.Clone(classifiers.Classifiers)
+	for i := range classifiers.Classifiers {
+		c := &classifiers.Classifiers[i]
+		if may, ok := sieves[c.Class]; ok {
+			c.EvidenceMatcher = sievedMatcher(may, c.EvidenceMatcher)
+		}
+	}
+	return classifiers
+}
+
+func sievedMatcher[K, C any, M ~func(K, C) ([]pkg.Package, error)](may func([]byte) bool, match M) M {
+	return func(classifier K, input C) ([]pkg.Package, error) {
+		if resolver, _ := matcherInput(&input); resolver != nil {
+			*resolver = sievedResolver{*resolver, may}
+		}
+		return match(classifier, input)
+	}
+}
+
+// sievedResolver opens files through a sieve.
+type sievedResolver struct {
+	file.Resolver
+	may func([]byte) bool
+}
+
+func (r sievedResolver) FileContentsByLocation(l file.Location) (io.ReadCloser, error) {
+	opened, err := r.Resolver.FileContentsByLocation(l)
+	if f, ok := opened.(File); ok && err == nil {
+		return &sievedFile{File: f, may: r.may}, nil
+	}
+	return opened, err
+}
+
+// sievedFile leaves out of a file what cannot be part of a match, for a reader that reads piece after piece and looks at each with
+// the overlap before it. Any other reader, and one that moves to another place, has the whole file.
+//
+// A piece is passed on where it can hold a match with its overlap, and so is the piece before, which has the overlap. Where others
+// are left out before that one, a piece of line feeds is in their place, so that what they were between makes no match together.
+type sievedFile struct {
+	File
+	may func([]byte) bool
+
+	whole   bool
+	waiting [][]byte // what to pass on before anything more is read
+	held    []byte   // the piece before, which was not passed on
+	gap     bool     // nor was the one before that
+	// last and spare have room for an overlap and a piece. The piece that was read last is in last, length bytes of it; it is
+	// shorter than others only at the end of the file.
+	last, spare []byte
+	length      int
+}
+
+func (f *sievedFile) Read(p []byte) (int, error) {
+	if f.whole = f.whole || len(p) != piece; f.whole {
+		return f.File.Read(p)
+	}
+	for len(f.waiting) == 0 {
+		if err := f.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, f.waiting[0])
+	f.waiting = f.waiting[1:]
+	return n, nil
+}
+
+// Seek ends the sieving.
+func (f *sievedFile) Seek(offset int64, whence int) (int64, error) {
+	f.whole = true
+	return f.File.Seek(offset, whence)
+}
+
+// next reads a piece, and has it and what goes before it wait where it can hold a match.
+func (f *sievedFile) next() error {
+	if f.last == nil {
+		f.last, f.spare = make([]byte, overlap+piece), make([]byte, overlap+piece)
+	}
+	n, err := io.ReadFull(f.File, f.spare[overlap:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	tail := min(f.length, overlap)
+	copy(f.spare[overlap-tail:overlap], f.last[overlap+f.length-tail:])
+	f.last, f.spare, f.length = f.spare, f.last, n
+	read := f.last[overlap : overlap+n]
+	if !f.may(f.last[overlap-tail : overlap+n]) {
+		f.gap = f.gap || f.held != nil
+		f.held = read
+		return nil
+	}
+	if f.gap {
+		f.waiting = append(f.waiting, bytes.Repeat([]byte{'\n'}, piece))
+	}
+	if f.held != nil {
+		f.waiting = append(f.waiting, f.held)
+	}
+	f.waiting = append(f.waiting, read)
+	f.held, f.gap = nil, false
+	return nil
+}
