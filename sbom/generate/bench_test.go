@@ -39,12 +39,3 @@ func BenchmarkGenerate(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkRecognizer builds what recognizes license texts: no more than once per process, and not for texts that were seen.
-func BenchmarkRecognizer(b *testing.B) {
-	for b.Loop() {
-		if _, err := newRecognizer("", nil, nil).scanner(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

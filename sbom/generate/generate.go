@@ -31,8 +31,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Generator makes documents. It is safe for concurrent use; use one for all images of a process, since what recognizes
-// license texts is built once per Generator.
+// Generator makes documents. It is safe for concurrent use.
 type Generator struct {
 	version  string
 	cacheDir string
@@ -41,8 +40,6 @@ type Generator struct {
 	// worth is worthKeeping and costly is that function, but in tests.
 	worth  int64
 	costly func(pkgcataloging.Config) []costlyCataloger
-
-	licenses *recognizer
 }
 
 // New returns a Generator.
@@ -60,19 +57,7 @@ func New(opts Options) *Generator {
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
-	g.licenses = newRecognizer(g.cacheDir, g.used, func(err error) {
-		g.logger.Warn("what is known of license texts cannot be used or kept", "error", err)
-	})
 	return g
-}
-
-// Prepare begins, if the cache directory was never used before or there is none, to build what recognizes license texts. That takes
-// a processor most of a second, so call it early, beside work that waits for a network or has a processor to spare. Later images
-// probably have no text that is new, and Generate builds it when one has.
-func (g *Generator) Prepare() {
-	if linkable() {
-		g.licenses.prepare()
-	}
 }
 
 // Generate catalogs the packages of an image over its tree: those that a container of it would see. created becomes the
@@ -127,7 +112,7 @@ type view interface {
 }
 
 func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
-	scan, err := withScan(ctx, linkable(), g.licenses.scan)
+	scan, err := withScan(ctx, linkable(), recognize)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +123,6 @@ func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view
 	}
 	if err := errors.Join(ctx.Err(), v.err()); err != nil {
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
-	}
-	if err := g.licenses.save(); err != nil {
-		return nil, err
 	}
 	d := g.document(img, v, cataloged, created)
 	if err := g.keep(ctx, img, scope, d); err != nil {

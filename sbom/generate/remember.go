@@ -62,7 +62,7 @@ func (g *Generator) remembering(scope Scope, v view) *memory {
 	m := &memory{
 		questioner: newQuestioner(v, scope != Squashed), dir: filepath.Join(g.cacheDir, "traces"), worth: g.worth,
 		made: sum(cacheVersion, g.version, builtWith(), WantsID(), string(scope)), used: g.used, logger: g.logger, costly: g.costly,
-		sound: func() error { return errors.Join(v.err(), g.licenses.err()) },
+		sound: v.err,
 	}
 	m.files = sync.OnceValue(m.list)
 	return m

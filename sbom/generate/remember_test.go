@@ -61,7 +61,7 @@ func (w *watcher) Handle(_ context.Context, r slog.Record) error {
 func remembers(dir string) (*Generator, *watcher) {
 	w := &watcher{ran: map[string]int{}, remembered: map[string]int{}}
 	g := New(Options{ToolVersion: "1.2.3", CacheDir: dir, Logger: slog.New(w)})
-	g.worth, g.licenses = 0, generator().licenses
+	g.worth = 0
 	// Two more that ask much and of many files, which are not remembered otherwise.
 	g.costly = func(c pkgcataloging.Config) []costlyCataloger {
 		return append(costly(c), costlyCataloger{java.NewArchiveCataloger(c.JavaArchive), c.JavaArchive},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/pkg"
@@ -26,8 +27,8 @@ const (
 // it, nor anything before or behind it that it depends on. The patterns themselves are in TestSievePatterns.
 var sieves = map[string]func([]byte) bool{"nodejs-binary": mayNameNode}
 
-// mayNameNode tells whether there is a "v" with a digit behind it and before it what stands there in every version of node that is
-// matched: a NUL, "node " or "node.js/".
+// mayNameNode tells whether there is the beginning of a version of node: "v4." and its like behind a NUL or "node ", or "v" and a digit
+// behind "node.js/".
 func mayNameNode(b []byte) bool {
 	for at := 0; ; at++ {
 		i := bytes.IndexByte(b[at:], 'v')
@@ -35,9 +36,11 @@ func mayNameNode(b []byte) bool {
 			return false
 		}
 		at += i
-		before := b[:at]
-		if at+1 < len(b) && b[at+1] >= '0' && b[at+1] <= '9' &&
-			(bytes.HasSuffix(before, []byte{0}) || bytes.HasSuffix(before, []byte("node ")) || bytes.HasSuffix(before, []byte("node.js/"))) {
+		before, after := b[:at], b[at+1:]
+		old := len(after) > 1 && after[1] == '.' && strings.IndexByte("0456", after[0]) >= 0 &&
+			(bytes.HasSuffix(before, []byte{0}) || bytes.HasSuffix(before, []byte("node ")))
+		young := len(after) > 0 && after[0] >= '0' && after[0] <= '9' && bytes.HasSuffix(before, []byte("node.js/"))
+		if old || young {
 			return true
 		}
 	}

@@ -82,7 +82,6 @@ func (s *Session) before(ctx context.Context, planned *Planned, job *rebuild.Job
 	if doc := s.documents.Cached(ctx, described, generate.Squashed, created); doc != nil {
 		return doc, false, nil
 	}
-	s.documents.Prepare() // the result's is made in any case
 	if doc := s.reusable(ctx, planned, &described, r); doc != nil {
 		own := *doc
 		own.Image.Ref = ref

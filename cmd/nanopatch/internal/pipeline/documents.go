@@ -87,10 +87,9 @@ func (s *Session) Document(ctx context.Context, ref string, img v1.Image, scope 
 	return doc, nil
 }
 
-// indexed reads an image's layers; what the catalogers need is prepared beside that.
+// indexed reads an image's layers.
 func (s *Session) indexed(ctx context.Context, ref string, img v1.Image) (*rootfs.Stack, error) {
 	done := s.stage("index")
-	s.documents.Prepare()
 	stack, _, err := rebuild.Read(ctx, img, s.readOptions())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
