@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +21,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// cacheVersion changes when the same image gives another document although no library changed.
-const cacheVersion = "2"
+// cacheVersion changes when the same image gives another document although no library changed, or what is kept of it does.
+const cacheVersion = "3"
 
 // builtWith names what the program was built with, by a digest: the versions of Go and of all modules, as far as the build tells.
 var builtWith = sync.OnceValue(func() string {
@@ -66,16 +68,34 @@ func (g *Generator) Cached(ctx context.Context, img Image, scope Scope, created 
 	return d
 }
 
-// readCached reads a file that keep wrote.
+// readCached reads a file that keep wrote. Syft's format is read back by syft's own decoder; a document of which that loses what any
+// format would tell is not taken. It is looked for here, where one that is cached is wanted, and not by keep: most are made once, on
+// a machine that is never seen again.
 func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	g.used(file)
-	content, err := readKept(file, maxDocument)
+	kept, err := readKept(file, maxDocument)
 	if err != nil {
 		return nil, err
+	}
+	digests, content, _ := bytes.Cut(kept, []byte("\n"))
+	var written map[Format]string
+	if err := json.Unmarshal(digests, &written); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	d, err := Read(bytes.NewReader(content), img.Ref)
 	if err != nil {
 		return nil, err
+	}
+	then := *img
+	then.Ref = d.Image.Ref
+	read, _, err := g.named(d, &then).encodings()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range Formats() {
+		if read[f] != written[f] {
+			return nil, fmt.Errorf("%s is another document in %s when it is read back", file, f)
+		}
 	}
 	return g.named(d, img), nil
 }
@@ -113,56 +133,40 @@ func (g *Generator) named(d *Document, img *Image) *Document {
 	return d
 }
 
-// keep writes a document into the cache. One that would come back different in any format is not kept: syft's format, which the
-// cache has, is read back by syft's own decoder, and this is what shows that nothing is lost on the way.
-func (g *Generator) keep(ctx context.Context, img *Image, scope Scope, d *Document) error {
+// keep writes a document into the cache: a line with the digests of all its encodings, and that in syft's format.
+func (g *Generator) keep(img *Image, scope Scope, d *Document) error {
 	if g.cacheDir == "" {
 		return nil
 	}
-	var content bytes.Buffer
-	if err := d.Encode(&content, Syft); err != nil {
-		return err
-	}
-	back, err := Read(bytes.NewReader(content.Bytes()), img.Ref)
-	if err != nil {
-		return fmt.Errorf("reading back the SBOM of %s: %w", img.Ref, err)
-	}
-	format, err := differing(d, g.named(back, img))
+	digests, content, err := d.encodings()
 	if err != nil {
 		return err
 	}
-	if format != "" {
-		g.logger.WarnContext(ctx, "the SBOM does not survive being read back and is not cached", "image", img.Ref, "format", format)
-		return nil
+	line, err := json.Marshal(digests)
+	if err == nil {
+		err = writeKept(g.cacheFile(img, scope, d.Created), slices.Concat(line, []byte("\n"), content))
 	}
-	if err := writeKept(g.cacheFile(img, scope, d.Created), content.Bytes()); err != nil {
+	if err != nil {
 		return fmt.Errorf("caching the SBOM of %s: %w", img.Ref, err)
 	}
 	return nil
 }
 
-// differing names a format in which two documents are not the same bytes, "" where there is none.
-func differing(a, b *Document) (Format, error) {
+// encodings are the SHA-256 digests of the document in all formats, in hexadecimal, and all of it in syft's.
+func (d *Document) encodings() (digests map[Format]string, inSyft []byte, err error) {
 	formats := Formats()
-	sums := make([][2][sha256.Size]byte, len(formats))
+	encoded := make([]bytes.Buffer, len(formats))
 	var group errgroup.Group
 	for i, f := range formats {
-		for k, d := range []*Document{a, b} {
-			group.Go(func() error {
-				h := sha256.New()
-				err := d.Encode(h, f)
-				h.Sum(sums[i][k][:0])
-				return err
-			})
-		}
+		group.Go(func() error { return d.Encode(&encoded[i], f) })
 	}
 	if err := group.Wait(); err != nil {
-		return "", err
+		return nil, nil, err
 	}
+	digests = map[Format]string{}
 	for i, f := range formats {
-		if sums[i][0] != sums[i][1] {
-			return f, nil
-		}
+		sum := sha256.Sum256(encoded[i].Bytes())
+		digests[f] = hex.EncodeToString(sum[:])
 	}
-	return "", nil
+	return digests, encoded[slices.Index(formats, Syft)].Bytes(), nil
 }

@@ -2,8 +2,11 @@ package generate
 
 import (
 	"bytes"
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -103,6 +106,39 @@ func TestCacheDamaged(t *testing.T) {
 		}
 		if d := g.Cached(t.Context(), img, Squashed, created); d != nil {
 			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// TestCacheLossy wants a document not to be taken that is read back as another, in whichever format that shows.
+func TestCacheLossy(t *testing.T) {
+	layers := fixture(t)
+	img := describe(t, layers)
+	dir := t.TempDir()
+	g := caching(t, "1", dir)
+	d, err := g.Generate(t.Context(), img, newTree(layers), created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := g.cacheFile(&img, Squashed, created)
+	digests, content, err := d.encodings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(Formats(), "") {
+		other := maps.Clone(digests)
+		if f != "" {
+			other[f] = digests[f][1:] + "0"
+		}
+		line, err := json.Marshal(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeKept(file, slices.Concat(line, []byte("\n"), content)); err != nil {
+			t.Fatal(err)
+		}
+		if taken := g.Cached(t.Context(), img, Squashed, created) != nil; taken != (f == "") {
+			t.Errorf("other than it was in %q: taken %t", f, taken)
 		}
 	}
 }

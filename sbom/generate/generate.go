@@ -125,7 +125,7 @@ func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view
 		return nil, fmt.Errorf("cataloging %s: %w", img.Ref, err)
 	}
 	d := g.document(img, v, cataloged, created)
-	if err := g.keep(ctx, img, scope, d); err != nil {
+	if err := g.keep(img, scope, d); err != nil {
 		return nil, err
 	}
 	g.logger.DebugContext(ctx, "cataloged", "image", img.Ref, "scope", scope, "packages", len(d.Packages))

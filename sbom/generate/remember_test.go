@@ -133,6 +133,24 @@ func valid(members map[string]string) (layer []member) {
 	return layer
 }
 
+// differing names a format in which two documents are not the same bytes, "" where there is none.
+func differing(a, b *Document) (Format, error) {
+	one, _, err := a.encodings()
+	if err != nil {
+		return "", err
+	}
+	other, _, err := b.encodings()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range Formats() {
+		if one[f] != other[f] {
+			return f, nil
+		}
+	}
+	return "", nil
+}
+
 // wantSame wants the document that a generator without a cache makes, in every format.
 func wantSame(t testing.TB, got *Document, scope Scope, layers [][]member) {
 	t.Helper()
