@@ -1,11 +1,13 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,10 +150,10 @@ func (j *Job) open(ctx context.Context, name plan.Image) error {
 	indexes := make([]*layer.Index, len(j.sources))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(j.opts.concurrency())
-	for i, l := range j.sources {
+	for _, i := range largestFirst(layers) {
 		group.Go(func() error {
 			var err error
-			if indexes[i], err = j.opts.Store.Index(gctx, l); err != nil {
+			if indexes[i], err = j.opts.Store.Index(gctx, j.sources[i]); err != nil {
 				return fmt.Errorf("layer %d (%s): %w", i, layers[i].Digest, err)
 			}
 			return nil
@@ -169,6 +171,16 @@ func (j *Job) open(ctx context.Context, name plan.Image) error {
 	})
 	j.Plan = &plan.Plan{APIVersion: plan.APIVersion, Kind: "Plan", Image: name, Layers: layers}
 	return nil
+}
+
+// largestFirst are the indices of layers in the order in which to read them in parallel: what is begun last should not take longest.
+func largestFirst(layers []plan.Layer) []int {
+	order := make([]int, len(layers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].Size, layers[a].Size) })
+	return order
 }
 
 // describe lists an image's layers with the instructions that made them.
