@@ -31,6 +31,7 @@ test: ## run the hermetic tests: no network, no root
 
 race: ## run the tests of concurrent packages under the race detector (needs a C compiler)
 	$(GO) test -race $(CONCURRENT)
+	$(GO) test -race -run Concurrency ./sbom/licensetext
 
 e2e: $(BIN)/cosign $(BIN)/crane $(BIN)/oras ## run the tests against real tools, repositories and chroots (needs root and .ci/run's packages)
 	PATH="$(BIN):$$PATH" $(GO) test -tags e2e -count 1 -timeout 30m -p 1 $(E2E)

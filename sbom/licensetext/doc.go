@@ -32,8 +32,8 @@
 //
 // It can be done in parts because a match begins with two words that are exactly as in a license (after another match there are
 // exceptions: see find.go). Each such pair has an automaton of its own, of the licenses that begin with it, and gets it when a text has
-// the pair. Of licensecheck's builtin licenses there are 361 pairs. All words are numbered at the start, however: licensecheck tries to correct a misspelled word in the order in which words
-// first appear in the licenses, so that decides what it finds.
+// the pair. Of licensecheck's builtin licenses there are 361 pairs. All words are numbered at the start, however: licensecheck tries to
+// correct a misspelled word in the order in which words first appear in the licenses, so that decides what it finds.
 //
 // Words are corrected only where they lead nowhere, and only to words that lead on. So each state has to have the words here that it
 // has in the complete automaton. It has, since these depend on nothing but the places in licenses that the state stands for, and two
