@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,33 +69,46 @@ func (g *Generator) Cached(ctx context.Context, img Image, scope Scope, created 
 	return d
 }
 
-// readCached reads a file that keep wrote. Syft's format is read back by syft's own decoder; a document of which that loses what any
-// format would tell is not taken. It is looked for here, where one that is cached is wanted, and not by keep: most are made once, on
-// a machine that is never seen again.
+// keptHead is the first line of a cached document, before that in syft's format.
+type keptHead struct {
+	// Ref names the image that it was made of.
+	Ref string
+	// Encodings are the SHA-256 digests of the document in all formats, in hexadecimal, until it is once taken.
+	Encodings map[Format]string `json:",omitempty"`
+}
+
+// readCached reads a file that keep wrote. Syft's format is read back by syft's own decoder, and a document is not taken of which that
+// loses anything that some format would tell. Whether it does is found out when a document is first taken, not when it is made: most
+// are made on a machine that is never seen again.
 func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	g.used(file)
 	kept, err := readKept(file, maxDocument)
 	if err != nil {
 		return nil, err
 	}
-	digests, content, _ := bytes.Cut(kept, []byte("\n"))
-	var written map[Format]string
-	if err := json.Unmarshal(digests, &written); err != nil {
+	line, content, _ := bytes.Cut(kept, []byte("\n"))
+	var head keptHead
+	if err := json.Unmarshal(line, &head); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	d, err := Read(bytes.NewReader(content), img.Ref)
+	d, err := Read(bytes.NewReader(content), head.Ref)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	then := *img
-	then.Ref = d.Image.Ref
-	read, _, err := g.named(d, &then).encodings()
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range Formats() {
-		if read[f] != written[f] {
-			return nil, fmt.Errorf("%s is another document in %s when it is read back", file, f)
+	if head.Encodings != nil {
+		then := *img
+		then.Ref = head.Ref
+		read, err := g.named(d, &then).encodings(io.Discard)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for _, f := range Formats() {
+			if read[f] != head.Encodings[f] {
+				return nil, fmt.Errorf("%s is another document in %s when it is read back", file, f)
+			}
+		}
+		if err := writeDocument(file, keptHead{Ref: head.Ref}, content); err != nil {
+			g.logger.Warn("that a cached SBOM is whole cannot be noted, and is found out again", "error", err)
 		}
 	}
 	return g.named(d, img), nil
@@ -133,40 +147,54 @@ func (g *Generator) named(d *Document, img *Image) *Document {
 	return d
 }
 
-// keep writes a document into the cache: a line with the digests of all its encodings, and that in syft's format.
+// keep writes a document into the cache.
 func (g *Generator) keep(img *Image, scope Scope, d *Document) error {
 	if g.cacheDir == "" {
 		return nil
 	}
-	digests, content, err := d.encodings()
+	var content bytes.Buffer
+	digests, err := d.encodings(&content)
 	if err != nil {
 		return err
 	}
-	line, err := json.Marshal(digests)
-	if err == nil {
-		err = writeKept(g.cacheFile(img, scope, d.Created), slices.Concat(line, []byte("\n"), content))
-	}
-	if err != nil {
+	if err := writeDocument(g.cacheFile(img, scope, d.Created), keptHead{img.Ref, digests}, content.Bytes()); err != nil {
 		return fmt.Errorf("caching the SBOM of %s: %w", img.Ref, err)
 	}
 	return nil
 }
 
-// encodings are the SHA-256 digests of the document in all formats, in hexadecimal, and all of it in syft's.
-func (d *Document) encodings() (digests map[Format]string, inSyft []byte, err error) {
+// writeDocument writes a file for readCached.
+func writeDocument(file string, head keptHead, content []byte) error {
+	line, err := json.Marshal(head)
+	if err != nil {
+		return err
+	}
+	return writeKept(file, slices.Concat(line, []byte("\n"), content))
+}
+
+// encodings are the SHA-256 digests of the document in all formats, in hexadecimal. It writes that in syft's.
+func (d *Document) encodings(inSyft io.Writer) (map[Format]string, error) {
 	formats := Formats()
-	encoded := make([]bytes.Buffer, len(formats))
+	sums := make([]string, len(formats))
 	var group errgroup.Group
 	for i, f := range formats {
-		group.Go(func() error { return d.Encode(&encoded[i], f) })
+		group.Go(func() error {
+			h := sha256.New()
+			w := io.Writer(h)
+			if f == Syft {
+				w = io.MultiWriter(h, inSyft)
+			}
+			err := d.Encode(w, f)
+			sums[i] = hex.EncodeToString(h.Sum(nil))
+			return err
+		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	digests = map[Format]string{}
+	digests := map[Format]string{}
 	for i, f := range formats {
-		sum := sha256.Sum256(encoded[i].Bytes())
-		digests[f] = hex.EncodeToString(sum[:])
+		digests[f] = sums[i]
 	}
-	return digests, encoded[slices.Index(formats, Syft)].Bytes(), nil
+	return digests, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/anchore/syft/syft/pkg"
 	syftsbom "github.com/anchore/syft/syft/sbom"
 	"github.com/anchore/syft/syft/source"
+	"github.com/google/licensecheck"
 
 	_ "modernc.org/sqlite" // the driver that reads RPM databases
 )
@@ -31,7 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Generator makes documents. It is safe for concurrent use.
+// Generator makes documents. It is safe for concurrent use; use one for all images of a process, since it learns to recognize license
+// texts once.
 type Generator struct {
 	version  string
 	cacheDir string
@@ -40,6 +42,8 @@ type Generator struct {
 	// worth is worthKeeping and costly is that function, but in tests.
 	worth  int64
 	costly func(pkgcataloging.Config) []costlyCataloger
+	// recognize finds the licenses in a text.
+	recognize func(text []byte) licensecheck.Coverage
 }
 
 // New returns a Generator.
@@ -57,6 +61,7 @@ func New(opts Options) *Generator {
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
+	g.recognize = recognizing(func(err error) { g.logger.Warn("license texts are recognized the slow way", "error", err) })
 	return g
 }
 
@@ -112,7 +117,7 @@ type view interface {
 }
 
 func (g *Generator) catalog(ctx context.Context, img *Image, scope Scope, v view, created time.Time) (*Document, error) {
-	scan, err := withScan(ctx, linkable(), recognize)
+	scan, err := withScan(ctx, linkable(), g.recognize)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path"
@@ -61,7 +62,7 @@ func (w *watcher) Handle(_ context.Context, r slog.Record) error {
 func remembers(dir string) (*Generator, *watcher) {
 	w := &watcher{ran: map[string]int{}, remembered: map[string]int{}}
 	g := New(Options{ToolVersion: "1.2.3", CacheDir: dir, Logger: slog.New(w)})
-	g.worth = 0
+	g.worth, g.recognize = 0, generator().recognize
 	// Two more that ask much and of many files, which are not remembered otherwise.
 	g.costly = func(c pkgcataloging.Config) []costlyCataloger {
 		return append(costly(c), costlyCataloger{java.NewArchiveCataloger(c.JavaArchive), c.JavaArchive},
@@ -135,11 +136,11 @@ func valid(members map[string]string) (layer []member) {
 
 // differing names a format in which two documents are not the same bytes, "" where there is none.
 func differing(a, b *Document) (Format, error) {
-	one, _, err := a.encodings()
+	one, err := a.encodings(io.Discard)
 	if err != nil {
 		return "", err
 	}
-	other, _, err := b.encodings()
+	other, err := b.encodings(io.Discard)
 	if err != nil {
 		return "", err
 	}

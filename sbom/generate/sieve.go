@@ -2,7 +2,6 @@ package generate
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -16,15 +15,11 @@ import (
 // expression begin at every NUL of the program: for a node program that takes two seconds of one processor. Where it is known what
 // all matches contain, the pieces without it need not be read by the expression, and it finds the same in those that are left.
 
-const (
-	// piece is how much of a program is read at once, in bytes, and overlap how much of the end of the piece before is looked at
-	// together with it: a match may begin in one and end in the next.
-	piece   = 1 << 20
-	overlap = piece / 2
-)
+// piece is how much of a program is read at once, in bytes.
+const piece = 1 << 20
 
-// sieves tell, by the class of a classifier, whether bytes can hold a match of any of its patterns: no match has a line feed in
-// it, nor anything before or behind it that it depends on. The patterns themselves are in TestSievePatterns.
+// sieves tell, by the class of a classifier, whether bytes can hold a match of any of its patterns. No match has a line feed in it, and
+// no pattern looks at what is before or behind a match (^, $, \b). The patterns themselves are in TestSievePatterns.
 var sieves = map[string]func([]byte) bool{"nodejs-binary": mayNameNode}
 
 // mayNameNode tells whether there is the beginning of a version of node: "v4." and its like behind a NUL or "node ", or "v" and a digit
@@ -76,32 +71,37 @@ type sievedResolver struct {
 func (r sievedResolver) FileContentsByLocation(l file.Location) (io.ReadCloser, error) {
 	opened, err := r.Resolver.FileContentsByLocation(l)
 	if f, ok := opened.(File); ok && err == nil {
-		return &sievedFile{File: f, may: r.may}, nil
+		return &sievedFile{File: f, may: r.may, size: piece}, nil
 	}
 	return opened, err
 }
 
-// sievedFile leaves out of a file what cannot be part of a match, for a reader that reads piece after piece and looks at each with
-// the overlap before it. Any other reader, and one that moves to another place, has the whole file.
+// sievedFile leaves out of a file what cannot be part of a match, for a reader that reads piece after piece, as many bytes each time,
+// and looks at each with the half of the one before that is next to it. A reader that begins otherwise has the whole file, and so has
+// one that moves to another place, from there on.
 //
-// A piece is passed on where it can hold a match with its overlap, and so is the piece before, which has the overlap. Where others
-// are left out before that one, a piece of line feeds is in their place, so that what they were between makes no match together.
+// A piece is passed on where it can hold a match with that half, and so is the piece before, which has the half. Where others are left
+// out before that one, a piece of line feeds is in their place, so that what they were between makes no match together. The reader
+// finds what it would find in a file that fills each piece but the last and tells of its end after that, as one on a disk does.
 type sievedFile struct {
 	File
-	may func([]byte) bool
+	may  func([]byte) bool
+	size int // of a piece
 
 	whole   bool
 	waiting [][]byte // what to pass on before anything more is read
 	held    []byte   // the piece before, which was not passed on
 	gap     bool     // nor was the one before that
-	// last and spare have room for an overlap and a piece. The piece that was read last is in last, length bytes of it; it is
+	ended   error    // why there is no more to read
+	// last and spare have room for half a piece and a piece. The piece that was read last is in last, length bytes of it; it is
 	// shorter than others only at the end of the file.
 	last, spare []byte
 	length      int
+	blank       []byte
 }
 
 func (f *sievedFile) Read(p []byte) (int, error) {
-	if f.whole = f.whole || len(p) != piece; f.whole {
+	if f.whole = f.whole || len(p) != f.size; f.whole {
 		return f.File.Read(p)
 	}
 	for len(f.waiting) == 0 {
@@ -122,24 +122,33 @@ func (f *sievedFile) Seek(offset int64, whence int) (int64, error) {
 
 // next reads a piece, and has it and what goes before it wait where it can hold a match.
 func (f *sievedFile) next() error {
+	half := f.size / 2
 	if f.last == nil {
-		f.last, f.spare = make([]byte, overlap+piece), make([]byte, overlap+piece)
+		f.last, f.spare = make([]byte, half+f.size), make([]byte, half+f.size)
 	}
-	n, err := io.ReadFull(f.File, f.spare[overlap:])
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
+	n := 0
+	for n < f.size && f.ended == nil {
+		var more int
+		more, f.ended = f.File.Read(f.spare[half+n:])
+		n += more
 	}
-	tail := min(f.length, overlap)
-	copy(f.spare[overlap-tail:overlap], f.last[overlap+f.length-tail:])
+	if n == 0 {
+		return f.ended
+	}
+	tail := min(f.length, half)
+	copy(f.spare[half-tail:half], f.last[half+f.length-tail:])
 	f.last, f.spare, f.length = f.spare, f.last, n
-	read := f.last[overlap : overlap+n]
-	if !f.may(f.last[overlap-tail : overlap+n]) {
-		f.gap = f.gap || f.held != nil
+	read := f.last[half : half+n]
+	if !f.may(f.last[half-tail : half+n]) {
+		f.gap = f.held != nil
 		f.held = read
 		return nil
 	}
 	if f.gap {
-		f.waiting = append(f.waiting, bytes.Repeat([]byte{'\n'}, piece))
+		if f.blank == nil {
+			f.blank = bytes.Repeat([]byte{'\n'}, f.size)
+		}
+		f.waiting = append(f.waiting, f.blank)
 	}
 	if f.held != nil {
 		f.waiting = append(f.waiting, f.held)

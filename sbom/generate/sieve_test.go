@@ -3,12 +3,14 @@ package generate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -19,14 +21,15 @@ import (
 	"pgregory.net/rapid"
 )
 
+// nodePatterns are those of the classifier of node.
+var nodePatterns = []string{
+	`(?m)\x00(node )?v(?P<version>(0|4|5|6)\.[0-9]+\.[0-9]+)\x00`,
+	`(?m)node\.js\/v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)`,
+}
+
 // TestSievePatterns holds the patterns that sieves were made for against the source of the library.
 func TestSievePatterns(t *testing.T) {
-	want := map[string][]string{
-		"nodejs-binary": {
-			`(?m)\x00(node )?v(?P<version>(0|4|5|6)\.[0-9]+\.[0-9]+)\x00`,
-			`(?m)node\.js\/v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)`,
-		},
-	}
+	want := map[string][]string{"nodejs-binary": nodePatterns}
 	got := map[string][]string{}
 	source := filepath.Join(syftModule(t, "Dir"), "syft", "pkg", "cataloger", "binary", "classifiers.go")
 	parsed, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
@@ -77,61 +80,108 @@ func texts(e ast.Expr) []string {
 
 // versions are what a program may hold: what a pattern finds, what it does not, and parts of both.
 var versions = []string{
-	"\x00v4.9.1\x00", "\x00node v0.10.48\x00", "node.js/v22.9.0", "\x00v22.9.0\x00", "\x00v4.9", ".1\x00", "node.js/", "node.js/v1.2 ", "v5.6.7\x00",
-	"\nv6.1.2\x00", "node v6.0.1",
+	"\x00v4.9.1\x00", "\x00v5.1.1\x00", "\x00v6.17.1\x00", "\x00node v0.10.48\x00", "node.js/v22.9.0", "\x00v22.9.0\x00", "\x00v4.9", ".1\x00",
+	"node.js/", "node.js/v1.2 ", "v5.6.7\x00", "\nv6.1.2\x00", "node v6.0.1",
 }
 
-// TestSieved wants classifiers to find the same with sieves as without, whatever a program holds and however it is read.
+// piecewise finds the first match of a pattern as the library does (processReaderInChunks): in a piece and the last half of the one
+// before it.
+func piecewise(pattern *regexp.Regexp, r io.Reader, size int) string {
+	var before []byte
+	for p := make([]byte, size); ; {
+		n, err := r.Read(p)
+		if err != nil {
+			return ""
+		}
+		seen := append(before[max(0, len(before)-size/2):], p[:n]...)
+		if match := pattern.FindSubmatch(seen); match != nil {
+			return string(match[pattern.SubexpIndex("version")])
+		}
+		before = append([]byte(nil), p[:n]...)
+	}
+}
+
+// TestSieved wants the same to be found with a sieve as without, whatever a program holds and however it is read. Its pieces are
+// small, so that there are many.
 func TestSieved(t *testing.T) {
-	found := 0
-	rapid.Check(t, func(t *rapid.T) {
-		content := bytes.Repeat([]byte(rapid.SampledFrom([]string{".", "v", "\x00v", "0", "node "}).Draw(t, "filling")), 3*piece)
-		content = content[:rapid.IntRange(0, 5).Draw(t, "halves")*overlap+rapid.IntRange(0, 30).Draw(t, "rest")]
-		for range rapid.IntRange(0, 4).Draw(t, "versions") {
-			at := rapid.IntRange(0, 5).Draw(t, "half")*overlap + rapid.IntRange(-20, 20).Draw(t, "off")
+	const size = 64
+	var patterns []*regexp.Regexp
+	for _, p := range nodePatterns {
+		patterns = append(patterns, regexp.MustCompile(p))
+	}
+	found, passed, whole := 0, 0, 0
+	check := func(t *rapid.T) {
+		content := bytes.Repeat([]byte(rapid.SampledFrom([]string{".", "v", "\x00v", "0", "node "}).Draw(t, "filling")), 10*size)
+		content = content[:rapid.IntRange(0, 10*size).Draw(t, "length")]
+		for range rapid.IntRange(0, 5).Draw(t, "versions") {
+			at := rapid.IntRange(0, 20).Draw(t, "half")*size/2 + rapid.IntRange(-20, 20).Draw(t, "off")
 			if at >= 0 && at < len(content) {
 				copy(content[at:], rapid.SampledFrom(versions).Draw(t, "version"))
 			}
 		}
-		short := rapid.SampledFrom([]int{piece, overlap, piece - 7, 300_001}).Draw(t, "read at once")
-		found += sameSieved(t, programOf{content: content, short: short})
-	})
-	if found == 0 {
-		t.Error("no version was found at all")
+		short := rapid.SampledFrom([]int{size, size / 2, size - 7, 19}).Draw(t, "read at once")
+		for _, pattern := range patterns {
+			want := piecewise(pattern, bytes.NewReader(content), size)
+			read := 0
+			f := &sievedFile{File: shortFile{bytes.NewReader(content), short}, may: mayNameNode, size: size}
+			got := piecewise(pattern, counted{f, &read}, size)
+			if got != want {
+				t.Fatalf("%s finds %q with a sieve, %q without", pattern, got, want)
+			}
+			if want != "" {
+				found++
+			} else {
+				passed, whole = passed+read, whole+len(content)
+			}
+		}
+	}
+	for range 200 {
+		rapid.Check(t, check)
+	}
+	if found == 0 || passed > whole*2/3 {
+		t.Errorf("%d versions found; of programs without, %d bytes of %d are passed on", found, passed, whole)
 	}
 }
 
-// TestSievedEnds is TestSieved for versions across the end of a piece and of what is looked at with the next.
-func TestSievedEnds(t *testing.T) {
+// counted counts the bytes that are read.
+type counted struct {
+	io.Reader
+	read *int
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	*c.read += n
+	return n, err
+}
+
+// TestSievedClassifier is TestSieved for the library's own classifier: versions across the end of a piece and of what is looked at with the next,
+// and pieces that would make a version together if the one between them were left out.
+func TestSievedClassifier(t *testing.T) {
 	found := 0
 	for _, version := range versions {
-		for off := range len(version) + 2 {
-			for _, end := range []int{piece, piece + overlap} {
-				content := bytes.Repeat([]byte{'.'}, end+100)
-				copy(content[end-off:], version)
-				found += sameSieved(t, programOf{content: content, short: piece})
-			}
+		for _, off := range []int{0, 1, len(version) / 2, len(version) - 1, len(version)} {
+			content := bytes.Repeat([]byte{'.'}, piece+100)
+			copy(content[piece-off:], version)
+			found += sameSieved(t, programOf{content: content, short: piece})
 		}
 	}
 	if found == 0 {
 		t.Error("no version was found at all")
 	}
-}
-
-// TestSievedJoins is TestSieved for pieces that would make a version together if the one between them were left out.
-func TestSievedJoins(t *testing.T) {
 	content := bytes.Repeat([]byte{'.'}, 5*piece)
 	copy(content, "node.js/v1.2 ") // so that this piece is passed on
 	copy(content[piece-len("node.js/"):], "node.js/")
 	copy(content[3*piece:], "v22.9.0 ")
-	copy(content[4*piece+overlap:], "node.js/v1.2 ") // and the one before this
-	if n := sameSieved(t, programOf{content: content, short: piece}); n > 0 {
+	copy(content[4*piece+piece/2:], "node.js/v1.2 ") // and the one before this
+	if n := sameSieved(t, programOf{content: content, short: 300_001}); n > 0 {
 		t.Errorf("%d versions in a program without", n)
 	}
 }
 
 // sameSieved wants a program to be the same packages with a sieve as in a file on a disk without one, and returns how many.
-func sameSieved(t fataler, program programOf) int {
+func sameSieved(t *testing.T, program programOf) int {
+	t.Helper()
 	want := programOf{content: program.content, short: piece}.classify(t, binary.DefaultClassifierCatalogerConfig())
 	if diff := cmp.Diff(want, program.classify(t, sieved(binary.DefaultClassifierCatalogerConfig()))); diff != "" {
 		t.Fatalf("packages (-without +with a sieve):\n%s", diff)
@@ -139,9 +189,30 @@ func sameSieved(t fataler, program programOf) int {
 	return len(want)
 }
 
-// fataler is a test or one of many checks of a property.
-type fataler interface {
-	Fatalf(format string, args ...any)
+// TestSieveUsed wants a document to be made through the sieve, whether or not there is a cache, and in both scopes.
+func TestSieveUsed(t *testing.T) {
+	content := make([]byte, 4*piece)
+	copy(content[2*piece:], "node.js/v22.9.0")
+	copy(content, "\x7fELF")
+	layers := [][]member{{{path: "usr/bin/node", content: string(content), exec: true}}}
+	looked := 0
+	may := sieves["nodejs-binary"]
+	sieves["nodejs-binary"] = func(b []byte) bool {
+		if len(b) >= piece {
+			looked++
+		}
+		return may(b)
+	}
+	t.Cleanup(func() { sieves["nodejs-binary"] = may })
+	for _, dir := range []string{"", t.TempDir()} {
+		for _, scope := range Scopes() {
+			looked = 0
+			d := documentOf(t, New(Options{CacheDir: dir}), scope, layers)
+			if len(d.Packages) != 1 || d.Packages[0].Name != "node" || d.Packages[0].Version != "22.9.0" || looked == 0 {
+				t.Errorf("%q, %s: %d pieces looked at, %+v", dir, scope, looked, d.Packages)
+			}
+		}
+	}
 }
 
 // programOf is an image with one program, of which no more than short bytes are read at once.
@@ -152,7 +223,8 @@ type programOf struct {
 }
 
 // classify finds packages with the classifiers of the class that has a sieve.
-func (p programOf) classify(t fataler, c binary.ClassifierCatalogerConfig) []string {
+func (p programOf) classify(t *testing.T, c binary.ClassifierCatalogerConfig) []string {
+	t.Helper()
 	c.Classifiers = slices.Clone(c.Classifiers)
 	for i := len(c.Classifiers) - 1; i >= 0; i-- {
 		if sieves[c.Classifiers[i].Class] == nil {
@@ -161,7 +233,7 @@ func (p programOf) classify(t fataler, c binary.ClassifierCatalogerConfig) []str
 	}
 	packages, _, err := binary.NewClassifierCataloger(c).Catalog(context.Background(), p)
 	if err != nil {
-		t.Fatalf("%v", err)
+		t.Fatal(err)
 	}
 	var out []string
 	for _, found := range packages {
@@ -190,13 +262,27 @@ type shortFile struct {
 func (f shortFile) Read(p []byte) (int, error) { return f.Reader.Read(p[:min(len(p), f.short)]) }
 func (f shortFile) Close() error               { return nil }
 
+// endingFile ends with an error of its own.
+type endingFile struct {
+	File
+	end error
+}
+
+func (f endingFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	if err != nil {
+		err = f.end
+	}
+	return n, err
+}
+
 // TestSieveLeavesOut wants what a sieve passes on to be the pieces about a version, and a sieve to have no part in any other way of
 // reading.
 func TestSieveLeavesOut(t *testing.T) {
 	content := make([]byte, 40*piece)
 	copy(content[20*piece+100:], "node.js/v22.9.0")
 	open := func() *sievedFile {
-		return &sievedFile{File: shortFile{bytes.NewReader(content), piece}, may: mayNameNode}
+		return &sievedFile{File: shortFile{bytes.NewReader(content), piece}, may: mayNameNode, size: piece}
 	}
 	var pieces []int
 	for f, p := open(), make([]byte, piece); ; {
@@ -213,6 +299,13 @@ func TestSieveLeavesOut(t *testing.T) {
 	f := open()
 	if all, err := io.ReadAll(io.LimitReader(f, 1<<40)); err != nil || !bytes.Equal(all, content) {
 		t.Errorf("another reader has %d bytes of %d, %v", len(all), len(content), err)
+	}
+	for name, end := range map[string]error{"cut short": io.ErrUnexpectedEOF, "broken": errors.New("the disk is gone")} {
+		f := &sievedFile{File: shortFile{bytes.NewReader(make([]byte, 100)), 7}, may: mayNameNode, size: 64}
+		f.File = endingFile{f.File, end}
+		if _, err := f.Read(make([]byte, 64)); !errors.Is(err, end) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	f = open()
 	if _, err := f.Read(make([]byte, piece)); err != nil {

@@ -56,6 +56,9 @@ func (p *parser) parse(text []byte) (pattern, error) {
 	return pattern{numbers: append([]int32(nil), p.numbers...), root: root}, nil
 }
 
+// maxWildcard bounds the words of a wildcard, each of which takes two instructions. Those of licensecheck's licenses have some hundred.
+const maxWildcard = 1 << 16
+
 // operators holds which bytes stand twice at the start of an operator.
 var operators = [256]bool{'(': true, '|': true, ')': true, '?': true, '_': true, '/': true}
 
@@ -186,7 +189,7 @@ func (p *parser) wildcard() error {
 		return nil
 	}
 	n, err := strconv.Atoi(string(p.text[p.at+2 : end]))
-	if err != nil {
+	if err != nil || n > maxWildcard {
 		return errWildcard
 	}
 	p.pass(end + 2 - p.at)

@@ -6,7 +6,7 @@ import (
 )
 
 // expression is a license regular expression, or a part of one: words, wildcard, sequence, choice, optional or nothing.
-type expression interface{}
+type expression any
 
 type (
 	// words are one after the other in the pattern's own words, from the first to before the last.

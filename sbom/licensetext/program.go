@@ -90,7 +90,7 @@ func (c *compiler) expression(e expression, last bool) {
 func (c *compiler) wildcard(n wildcard) {
 	c.cutAll()
 	start := c.here()
-	end := start + 2*max(int32(n), 0)
+	end := start + 2*int32(n)
 	for c.here() < end {
 		c.emit(opFork, end)
 		c.emit(opAny, 0)

@@ -107,13 +107,17 @@ func (s *Scanner) automaton(o *opening) *automaton {
 	return a
 }
 
-// bound drops all that texts have made when that has become too much. Who is in the middle of it goes on with it.
+// bound drops all that texts have made when that has become too much. Who is in the middle of it goes on with it, and what that adds is
+// counted as if it were kept.
 func (s *Scanner) bound() {
 	if s.cached.Load() <= s.limit {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cached.Load() <= s.limit { // someone else did
+		return
+	}
 	for _, o := range s.openings {
 		o.automaton.Store(nil)
 	}

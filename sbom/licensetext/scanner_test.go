@@ -2,6 +2,7 @@ package licensetext
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"runtime"
 	"strings"
@@ -191,6 +192,9 @@ func TestErrors(t *testing.T) {
 		if _, want := licensecheck.NewScanner(list); (err == nil) != (want == nil) {
 			t.Errorf("%q: %v, licensecheck: %v", test.lre, err, want)
 		}
+	}
+	if _, err := New([]licensecheck.License{{ID: "X", LRE: "a b __65537__ c"}}); !errors.Is(err, errWildcard) {
+		t.Errorf("a wildcard of too many words: %v", err)
 	}
 	if _, err := New([]licensecheck.License{{ID: "U", URL: "a.org/b"}}); err == nil {
 		t.Error("a scanner without patterns")
