@@ -58,12 +58,11 @@ func (m *memory) wrap(c *syft.CreateSBOMConfig) *syft.CreateSBOMConfig {
 		}
 		replace(&rememberedCataloger{stock.Cataloger, m, string(options)})
 	}
-	classifiers := slices.Clone(c.Packages.Binary.Classifiers)
-	for i := range classifiers {
-		name := fmt.Sprintf("classifier %d %s %s", i, classifiers[i].Class, classifiers[i].FileGlob)
-		classifiers[i].EvidenceMatcher = rememberMatcher(m, name, classifiers[i].EvidenceMatcher)
+	for i := range c.Packages.Binary.Classifiers {
+		classifier := &c.Packages.Binary.Classifiers[i]
+		name := fmt.Sprintf("classifier %d %s %s", i, classifier.Class, classifier.FileGlob)
+		classifier.EvidenceMatcher = rememberMatcher(m, name, classifier.EvidenceMatcher)
 	}
-	c.Packages.Binary.Classifiers = classifiers
 	return c.WithCatalogerSelection(cataloging.NewSelectionRequest().WithRemovals(names...)).WithCatalogers(instead...)
 }
 

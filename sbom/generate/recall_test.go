@@ -219,12 +219,15 @@ func TestRecallUnsound(t *testing.T) {
 		return runs
 	}
 	g, _ := remembers(t.TempDir())
-	m := g.remembering(Squashed, v)
-	m.sound = func() error { return errors.New("the disk is gone") }
-	if runs := count(m, "unsound"); runs != 2 {
+	broken, err := newResolver(t.Context(), newTree(layers), img.diffIDs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.failed.set(errors.New("the disk is gone"))
+	if runs := count(g.remembering(Squashed, broken), "unsound"); runs != 2 {
 		t.Errorf("with a part of the image that could not be read: ran %d times of 2", runs)
 	}
-	m.sound = v.err
+	m := g.remembering(Squashed, v)
 	if runs := count(m, "first"); runs != 1 {
 		t.Errorf("ran %d times of 2", runs)
 	}

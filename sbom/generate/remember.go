@@ -39,14 +39,12 @@ const (
 // memory remembers what catalogers found in any image, for one more image. A nil memory remembers nothing.
 type memory struct {
 	*questioner
-	dir    string
-	made   string // names what all results depend on
-	worth  int64
-	used   func(file string)
-	logger *slog.Logger
-	costly func(pkgcataloging.Config) []costlyCataloger
-	// sound tells of what catalogers are not told of, so that what they find is not all.
-	sound   func() error
+	dir     string
+	made    string // names what all results depend on
+	worth   int64
+	used    func(file string)
+	logger  *slog.Logger
+	costly  func(pkgcataloging.Config) []costlyCataloger
 	learned atomic.Int32
 	// files are the names in dir, by what they are of.
 	files func() map[string][]string
@@ -62,7 +60,6 @@ func (g *Generator) remembering(scope Scope, v view) *memory {
 	m := &memory{
 		questioner: newQuestioner(v, scope != Squashed), dir: filepath.Join(g.cacheDir, "traces"), worth: g.worth,
 		made: sum(cacheVersion, g.version, builtWith(), WantsID(), string(scope)), used: g.used, logger: g.logger, costly: g.costly,
-		sound: v.err,
 	}
 	m.files = sync.OnceValue(m.list)
 	return m
@@ -82,7 +79,8 @@ func (m *memory) recall(name, options string, given []file.Location, run func(fi
 	recorder := m.record(given...)
 	found, err := run(recorder)
 	m.logger.Debug("ran", "cataloger", name, "packages", len(found.packages), "error", err)
-	if err != nil || !own.known || m.sound() != nil {
+	// Catalogers are not told of what is wrong with the tree, so that what they find then is not all.
+	if err != nil || !own.known || m.view.err() != nil {
 		return found, err
 	}
 	if err := m.learn(unit, recorder, found); errors.Is(err, errLossy) {

@@ -12,14 +12,14 @@ import (
 )
 
 // Syft looks for a classifier's patterns in a program piece by piece. A pattern that begins with a NUL byte makes the regular
-// expression begin at every NUL of the program: for a node program that takes two seconds of one processor. Where it is known what
+// expression start over at every NUL of the program: for a node program that takes two seconds of one processor. Where it is known what
 // all matches contain, the pieces without it need not be read by the expression, and it finds the same in those that are left.
 
 // piece is how much of a program is read at once, in bytes.
 const piece = 1 << 20
 
 // sieves tell, by the class of a classifier, whether bytes can hold a match of any of its patterns. No match has a line feed in it, and
-// no pattern looks at what is before or behind a match (^, $, \b). The patterns themselves are in TestSievePatterns.
+// no pattern looks at what is before or behind a match (^, $, \b). The patterns themselves are beside TestSievePatterns.
 var sieves = map[string]func([]byte) bool{"nodejs-binary": mayNameNode}
 
 // mayNameNode tells whether there is the beginning of a version of node: "v4." and its like behind a NUL or "node ", or "v" and a digit

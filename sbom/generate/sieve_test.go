@@ -135,7 +135,7 @@ func TestSieved(t *testing.T) {
 			}
 		}
 	}
-	for range 200 {
+	for range 200 { // times what rapid makes at once
 		rapid.Check(t, check)
 	}
 	if found == 0 || passed > whole*2/3 {
@@ -155,8 +155,8 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestSievedClassifier is TestSieved for the library's own classifier: versions across the end of a piece and of what is looked at with the next,
-// and pieces that would make a version together if the one between them were left out.
+// TestSievedClassifier is TestSieved for the library's own classifier: versions across the end of a piece, and pieces that would make a
+// version together if those between them were left out.
 func TestSievedClassifier(t *testing.T) {
 	found := 0
 	for _, version := range versions {

@@ -85,13 +85,7 @@ func (s *splitter) anchorSize(rest []byte) int {
 	if len(rest) < 4 || rest[1] != '#' {
 		return 0
 	}
-	if s.anchorEnd < s.at+2 {
-		s.anchorEnd = ending(s.text, s.at+2, "} \r\n")
-	}
-	if s.anchorEnd == len(s.text) || s.text[s.anchorEnd] != '}' {
-		return 0
-	}
-	return s.anchorEnd + 1 - s.at
+	return s.enclosed(&s.anchorEnd, '}', " \r\n")
 }
 
 // linkSize returns the size of the target of a Markdown link at the splitter's position, or 0: ](http://…).
@@ -99,13 +93,19 @@ func (s *splitter) linkSize(rest []byte) int {
 	if !hasLinkPrefix(rest) {
 		return 0
 	}
-	if s.linkEnd < s.at+2 {
-		s.linkEnd = ending(s.text, s.at+2, ") \t\r\n")
+	return s.enclosed(&s.linkEnd, ')', " \t\r\n")
+}
+
+// enclosed returns the size of what begins at the splitter's position with two bytes and ends with another, or 0 where a space comes
+// before that. end keeps the position of the next of either.
+func (s *splitter) enclosed(end *int, closing byte, spaces string) int {
+	if *end < s.at+2 {
+		*end = ending(s.text, s.at+2, string(closing)+spaces)
 	}
-	if s.linkEnd == len(s.text) || s.text[s.linkEnd] != ')' {
+	if *end == len(s.text) || s.text[*end] != closing {
 		return 0
 	}
-	return s.linkEnd + 1 - s.at
+	return *end + 1 - s.at
 }
 
 func hasLinkPrefix(text []byte) bool {
