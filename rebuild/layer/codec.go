@@ -90,7 +90,9 @@ func (c *indexEncoder) entry(e *Entry, content int64) {
 	}
 	if flags&flagDigests != 0 {
 		_, _ = c.w.Write(e.SHA256[:])
-		_, _ = c.w.Write(e.MD5[:])
+		if content < 0 && e.Size > 0 {
+			_, _ = c.w.Write(e.md5[:])
+		}
 	}
 }
 
@@ -182,6 +184,8 @@ func (c *indexDecoder) entry(e *Entry, content func(off, n int64) Content) {
 	}
 	if flags&flagDigests != 0 {
 		copy(e.SHA256[:], c.bytes(sha256.Size))
-		copy(e.MD5[:], c.bytes(md5.Size))
+		if e.content == nil {
+			copy(e.md5[:], c.bytes(md5.Size))
+		}
 	}
 }

@@ -170,7 +170,7 @@ func (ed *editor) want(p string, e *Entry) (*edit, error) {
 		return &edit{entry: e}, nil
 	case have && old.IsRegular() && !old.Sparse && old.Size == e.Size && old.SHA256 == e.SHA256:
 		c := *e
-		c.MD5, c.content = old.MD5, old.content
+		c.md5, c.content = old.md5, old.content
 		return &edit{entry: &c, body: true}, nil
 	}
 	return nil, errNoContent

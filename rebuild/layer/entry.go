@@ -2,7 +2,7 @@ package layer
 
 import (
 	"archive/tar"
-	"crypto/md5" //nolint:gosec // dpkg and apk databases name files by MD5; nothing is trusted because of it
+	"crypto/md5" //nolint:gosec // see Entry.MD5
 	"crypto/sha256"
 	"io"
 	"path"
@@ -12,7 +12,7 @@ import (
 
 // Entry is one entry of a layer's tar archive, as the index keeps it.
 //
-// The zero digests stand for "not a regular file" or, in a sparse file, "not computed".
+// The zero digest stands for "not a regular file" or, in a sparse file, "not computed".
 type Entry struct {
 	// Path is clean, slash-separated and relative to the root: "usr/bin/ls", never "./usr/bin/ls".
 	// The root directory itself is ".". Bytes are the archive's own: they need not be UTF-8.
@@ -38,10 +38,11 @@ type Entry struct {
 	Sparse bool
 
 	SHA256 [sha256.Size]byte
-	MD5    [md5.Size]byte
 
-	// content opens a regular file's bytes; nil where the index did not keep them.
+	// content opens a regular file's bytes; nil where the index did not keep them. md5 is of those: who has the
+	// bytes can find it.
 	content Content
+	md5     [md5.Size]byte
 
 	// Where the entry lies in its archive: offset of its first header, length of its headers, and of its
 	// data without padding.

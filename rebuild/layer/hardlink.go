@@ -154,7 +154,7 @@ func (ed *editor) newLinks() error {
 func (w *edit) link(target string) {
 	e := *w.entry
 	e.Type, e.Linkname, e.Size, e.content = tar.TypeLink, target, 0, nil
-	e.SHA256, e.MD5, e.PAX = [len(e.SHA256)]byte{}, [len(e.MD5)]byte{}, nil
+	e.SHA256, e.md5, e.PAX = [len(e.SHA256)]byte{}, [len(e.md5)]byte{}, nil
 	w.entry = &e
 }
 

@@ -62,6 +62,6 @@ func encode(e *Entry) ([]byte, *Entry, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	seen.content, seen.SHA256, seen.MD5, seen.offset = e.content, e.SHA256, e.MD5, 0
+	seen.content, seen.SHA256, seen.md5, seen.offset = e.content, e.SHA256, e.md5, 0
 	return raw.Bytes(), &seen, nil
 }

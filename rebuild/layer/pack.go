@@ -16,7 +16,7 @@ import (
 // where the index lies and holds the CRC-32C of everything before. It is written under another name and then
 // moved into place, so whoever finds it finds it whole, unless the machine lost power: the checksum tells.
 const (
-	packMagic  = "nanopatch layer index 1\n"
+	packMagic  = "nanopatch layer index 2\n"
 	footerSize = 8 + 4 // offset of the index, checksum
 )
 

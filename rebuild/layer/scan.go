@@ -198,11 +198,11 @@ func (s *scanner) content(ctx context.Context, e *Entry) error {
 		}
 		chunk := s.buf[:n]
 		s.sha.Write(chunk)
-		s.md.Write(chunk)
 		if first {
 			keep = s.opts.Keep != nil && s.opts.Keep(e, chunk[:min(n, headSize)])
 		}
 		if !keep {
+			s.md.Write(chunk)
 			continue
 		}
 		if s.kept += int64(n); s.kept > s.opts.Limits.Kept {
@@ -213,12 +213,13 @@ func (s *scanner) content(ctx context.Context, e *Entry) error {
 		}
 	}
 	s.sha.Sum(e.SHA256[:0])
-	s.md.Sum(e.MD5[:0])
 	switch {
 	case e.Size == 0:
 		e.content = Bytes(nil)
 	case keep:
 		e.content = s.sink.cut()
+	default:
+		s.md.Sum(e.md5[:0])
 	}
 	return nil
 }

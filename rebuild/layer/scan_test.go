@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ func TestScan(t *testing.T) {
 	file := func(p, content string) Entry {
 		return Entry{
 			Path: p, Type: tar.TypeReg, Mode: 0o644, ModTime: epoch, Size: int64(len(content)),
-			SHA256: sha256.Sum256([]byte(content)), MD5: md5.Sum([]byte(content)),
+			SHA256: sha256.Sum256([]byte(content)),
 		}
 	}
 	with := func(e Entry, change func(e *Entry)) Entry { change(&e); return e }
@@ -77,6 +79,33 @@ func TestScan(t *testing.T) {
 	f, err := x.Open(&x.Entries[2]) // not the effective one
 	if got := readAll(t, f, err); got != "gnu" {
 		t.Errorf("content of the overridden entry: %q", got)
+	}
+}
+
+// The MD5 of a file is the same whether its content was kept or not.
+func TestMD5(t *testing.T) {
+	contents := map[string]string{"etc": "", "a.bin": "content", "a.txt": "kept", "empty": "", "large.txt": strings.Repeat("x", 1<<20), "sym": ""}
+	b := newArchive(t).dir("etc").file("a.bin", contents["a.bin"]).file("a.txt", contents["a.txt"]).file("empty", "").
+		file("large.txt", contents["large.txt"]).symlink("sym", "a.txt").bytes()
+	for name, keep := range map[string]Keep{"nothing": nil, "some": keepTxt, "all": KeepAll} {
+		x, err := Scan(context.Background(), bytes.NewReader(b), ScanOptions{Keep: keep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range x.Entries {
+			e := &x.Entries[i]
+			var want [md5.Size]byte
+			if e.IsRegular() {
+				want = md5.Sum([]byte(contents[e.Path]))
+			}
+			if got, err := e.MD5(); got != want || err != nil {
+				t.Errorf("%s kept: MD5 of %s is %x, want %x; %v", name, e.Path, got, want, err)
+			}
+		}
+	}
+	broken := Entry{Path: "a", Type: tar.TypeReg, Size: 7, content: &section{p: &pack{path: filepath.Join(t.TempDir(), "gone")}, n: 7}}
+	if _, err := broken.MD5(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "content of a") {
+		t.Errorf("the MD5 of content that cannot be read: %v", err)
 	}
 }
 

@@ -132,11 +132,13 @@ func (s *Store) keep(p *packWriter, e *Entry) error {
 	if _, err := io.ReadFull(f, head); err != nil {
 		return err
 	}
+	whole := io.MultiReader(bytes.NewReader(head), f)
 	e.content = nil
 	if s.opts.Keep == nil || !s.opts.Keep(e, head) {
-		return nil
+		e.md5, err = md5Of(whole)
+		return err
 	}
-	if _, err := io.Copy(p, io.MultiReader(bytes.NewReader(head), f)); err != nil {
+	if _, err := io.Copy(p, whole); err != nil {
 		return err
 	}
 	e.content = p.cut()

@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"archive/tar"
+	"fmt"
 	"path"
 	"slices"
 
@@ -18,7 +19,7 @@ const (
 
 // configure settles a package's conffiles, as dpkg --force-confold does after everything is unpacked:
 // deferred_configure in src/main/configure.c.
-func (u *upgrade) configure(in *install) {
+func (u *upgrade) configure(in *install) error {
 	for _, c := range in.new.conffiles {
 		e, waits := in.staged[c.path]
 		if !waits || c.removeOnUpgrade {
@@ -28,8 +29,11 @@ func (u *upgrade) configure(in *install) {
 		if err != nil {
 			continue // held already: it is not a plain file
 		}
-		u.configureConffile(in, c.path, e, content)
+		if err := u.configureConffile(in, c.path, e, content); err != nil {
+			return fmt.Errorf("configuring %s: %s: %w", in.key(), c.path, err)
+		}
 	}
+	return nil
 }
 
 // configureConffile decides about one conffile by dpkg's table: what is installed against what was distributed before,
@@ -41,20 +45,20 @@ func (u *upgrade) configure(in *install) {
 //	deleted          stays deleted     stays deleted, new version as .dpkg-dist
 //
 // A conffile that is new is installed, or put beside a file that happens to be there.
-func (u *upgrade) configureConffile(in *install, name string, e, content *layer.Entry) {
+func (u *upgrade) configureConffile(in *install, name string, e, content *layer.Entry) error {
 	use := u.diversions.use(name, in.old.Name)
 	at := u.tree.Place(use)
 	existing, exists := u.tree.Lookup(at)
 	if !exists && u.conffileStaysAbsent(in, name, at) {
-		return
+		return nil
 	}
 	if exists && existing.Type == tar.TypeSymlink {
 		u.leaveLinkedConffile(in, name, at, e, content)
-		return
+		return nil
 	}
 	if exists && existing.Regular() == nil {
 		in.ghosts[name] = true
-		return
+		return nil
 	}
 	header := u.header(e, at)
 	if exists {
@@ -62,18 +66,28 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 		was := existing.Regular()
 		header.Mode, header.UID, header.GID = was.Mode, was.UID, was.GID
 		if was.SHA256 == content.SHA256 {
-			return
+			return nil
 		}
 	}
-	before := u.conffileHash(in, name)
-	edited := !exists || digest(existing.Regular().MD5).String() != before
+	before, edited := u.conffileHash(in, name), true
+	if exists {
+		sum, err := u.digestOf(existing.Regular())
+		if err != nil {
+			return err
+		}
+		edited = sum.String() != before
+	}
+	now, err := u.digestOf(content)
+	if err != nil {
+		return err
+	}
 	switch {
 	case !exists && (before == newConffile || u.opts.RestoreMissing), !edited:
 		u.set(in, header.WithContent(content))
-		return
-	case before != newConffile && before == digest(content.MD5).String():
+		return nil
+	case before == now.String():
 		u.keep(in, at)
-		return
+		return nil
 	}
 	u.keep(in, at)
 	if u.tree.Exists(at + oldSuffix) {
@@ -81,6 +95,7 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 	}
 	header.Path = at + distSuffix
 	u.set(in, header.WithContent(content))
+	return nil
 }
 
 // keep notes that the administrator's version stays, if there is one.
@@ -136,22 +151,26 @@ func (u *upgrade) conffileHash(in *install, name string) string {
 // ones. before gives the digest of one that is not configured.
 func conffilesAfter(d *deb, before func(name string) string, configured func(name string) *layer.Entry,
 	yielded map[string]bool, obsolete []conffile,
-) []conffile {
+) ([]conffile, error) {
 	var all []conffile
 	for _, c := range d.conffiles {
 		line := conffile{path: c.path, removeOnUpgrade: c.removeOnUpgrade, obsolete: yielded[c.path]}
 		if content := configured(c.path); content != nil && !c.removeOnUpgrade {
-			line.hash = digest(content.MD5).String()
+			sum, err := content.MD5()
+			if err != nil {
+				return nil, err
+			}
+			line.hash = digest(sum).String()
 		} else {
 			line.hash = before(c.path)
 		}
 		all = append(all, line)
 	}
-	return append(all, obsolete...)
+	return append(all, obsolete...), nil
 }
 
 // conffilesOf lists a package's conffiles after the run.
-func (u *upgrade) conffilesOf(in *install) []conffile {
+func (u *upgrade) conffilesOf(in *install) ([]conffile, error) {
 	configured := func(name string) *layer.Entry {
 		e := in.staged[name]
 		if e == nil || in.ghosts[name] {
@@ -168,12 +187,12 @@ func (u *upgrade) conffilesOf(in *install) []conffile {
 		i := slices.IndexFunc(in.old.conffiles, func(c conffile) bool { return c.path == name })
 		obsolete = append(obsolete, conffile{path: name, hash: in.old.conffiles[i].hash, obsolete: true})
 	}
-	all := conffilesAfter(in.new, func(name string) string { return u.conffileHash(in, name) }, configured, in.yielded, obsolete)
+	all, err := conffilesAfter(in.new, func(name string) string { return u.conffileHash(in, name) }, configured, in.yielded, obsolete)
 	for i := range all {
 		// Another package of the run may have taken it over since.
 		if u.obsoleted[in.key()][all[i].path] {
 			all[i].obsolete = true
 		}
 	}
-	return all
+	return all, err
 }

@@ -130,5 +130,5 @@ func conffilesInCopy(db *database, r *record, d *deb, fs filters) ([]conffile, e
 			obsolete = append(obsolete, conffile{path: name, hash: before(name), obsolete: true})
 		}
 	}
-	return conffilesAfter(d, before, configured, nil, obsolete), nil
+	return conffilesAfter(d, before, configured, nil, obsolete)
 }

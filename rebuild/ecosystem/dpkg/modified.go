@@ -12,21 +12,23 @@ import (
 
 // mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
 // otherwise is the caller's choice.
-func (u *upgrade) mayReplace(in *install, name, at string, existing script.File, by *layer.Entry) bool {
-	state := u.modified(in, name, at, existing, by)
+func (u *upgrade) mayReplace(in *install, name, at string, existing script.File, by *layer.Entry) (bool, error) {
+	state, err := u.modified(in, name, at, existing, by)
 	switch {
+	case err != nil:
+		return false, err
 	case state == asInstalled || u.opts.OnModified == ecosystem.OverwriteModified:
-		return true
+		return true, nil
 	case state == notKnown:
 		// Nor can it be kept as someone's: it may well be the package's, and what the update is for.
 		u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s: nothing says what the package installed there", listName(name))
-		return false
+		return false, nil
 	case u.opts.OnModified == ecosystem.KeepModified:
 		u.kept = append(u.kept, ecosystem.KeptFile{Path: at, Package: in.key()})
-		return false
+		return false, nil
 	}
 	u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s is not as the package installed it", listName(name))
-	return false
+	return false, nil
 }
 
 // modification is what is known of a file and its package.
@@ -41,9 +43,9 @@ const (
 
 // modified tells whether a file differs from what its package installed, as far as the database knows digests. A file
 // that already is what the new version has counts as unmodified.
-func (u *upgrade) modified(in *install, name, at string, existing script.File, by *layer.Entry) modification {
+func (u *upgrade) modified(in *install, name, at string, existing script.File, by *layer.Entry) (modification, error) {
 	if _, changed := u.tree.Edited(at); changed || existing.IsDir() && by == nil {
-		return asInstalled
+		return asInstalled, nil
 	}
 	want, known := u.recorded(in, name, at)
 	otherwise := notKnown
@@ -51,29 +53,47 @@ func (u *upgrade) modified(in *install, name, at string, existing script.File, b
 	case known:
 		otherwise = changedSince
 	case u.cameAlong(in, at):
-		return asInstalled
+		return asInstalled, nil
 	}
 	content := existing.Regular()
 	switch {
 	case content == nil && by != nil && by.Type == existing.Type && by.Linkname == existing.Linkname:
-		return asInstalled
+		return asInstalled, nil
 	case content == nil && known:
-		return changedSince // the administrator put a link or a directory in the file's place
+		return changedSince, nil // the administrator put a link or a directory in the file's place
 	case content == nil && existing.IsDir():
-		return asInstalled // what is in it decides
+		return asInstalled, nil // what is in it decides
 	case content == nil && existing.Type == tar.TypeSymlink:
 		return u.modifiedLink(in, existing)
 	case content == nil:
-		return otherwise
-	case known && content.MD5 == want, !known && in.oldDigests[content.MD5]:
-		return asInstalled // hard links may have no line of their own
+		return otherwise, nil
+	}
+	sum, err := u.digestOf(content)
+	switch {
+	case err != nil:
+		return otherwise, err
+	case known && sum == want, !known && in.oldDigests[sum]:
+		return asInstalled, nil // hard links may have no line of their own
 	case by == nil:
-		return otherwise
+		return otherwise, nil
 	}
 	if target, err := in.new.files.Target(by); err == nil && target.SHA256 == content.SHA256 {
-		return asInstalled
+		return asInstalled, nil
 	}
-	return otherwise
+	return otherwise, nil
+}
+
+// digestOf gives the digest of a regular file's content, which it reads at most once in a run.
+func (u *upgrade) digestOf(e *layer.Entry) (digest, error) {
+	if sum, ok := u.digests[e.SHA256]; ok {
+		return sum, nil
+	}
+	sum, err := e.MD5()
+	if err != nil {
+		return digest{}, err
+	}
+	u.digests[e.SHA256] = sum
+	return sum, nil
 }
 
 // cameAlong tells for a package that its image's builder unpacked without dpkg whether a path was never touched after
@@ -92,7 +112,7 @@ func (u *upgrade) cameAlong(in *install, at string) bool {
 // those do that lead to a library's latest version, or to nothing beside itself; whoever points it elsewhere leads it
 // out of there. It also does if it has the time of a file of the package that is as installed, beside which it lies: a link made
 // later is younger.
-func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
+func (u *upgrade) modifiedLink(in *install, existing script.File) (modification, error) {
 	target := existing.Linkname
 	if !strings.HasPrefix(target, "/") {
 		target = path.Dir(existing.Path) + "/" + target
@@ -101,30 +121,38 @@ func (u *upgrade) modifiedLink(in *install, existing script.File) modification {
 	if in.siblings == nil {
 		in.siblings = u.siblings(in)
 	}
-	if _, there := u.before.Lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") || u.cameWithFiles(in, existing) {
-		return asInstalled
+	if _, there := u.before.Lookup(at); in.siblings[at] || !there && !strings.Contains(existing.Linkname, "/") {
+		return asInstalled, nil
 	}
-	return notKnown
+	came, err := u.cameWithFiles(in, existing)
+	if came {
+		return asInstalled, err
+	}
+	return notKnown, err
 }
 
 // cameWithFiles tells whether something has the time of a file of the package that is as it was installed, in the same layer. A time
 // that the package's file list has as well, which is made when the package is installed, tells nothing.
-func (u *upgrade) cameWithFiles(in *install, existing script.File) bool {
+func (u *upgrade) cameWithFiles(in *install, existing script.File) (bool, error) {
 	own, ok := u.db.view.Lookup(existing.Path)
 	list, listed := u.db.view.Lookup(u.db.resolved(u.db.infoPath(in.old, infoList)))
 	if !ok || !listed || list.Inode().ModTime.Equal(existing.ModTime) {
-		return false
+		return false, nil
 	}
 	for at, name := range in.oldPlace {
 		f, ok := u.db.view.Lookup(at)
 		if !ok || f.Layer != own.Layer || f.Inode() == nil || !f.Inode().IsRegular() || !f.Inode().ModTime.Equal(existing.ModTime) {
 			continue
 		}
-		if want, known := recordedBy(in.old, in.oldSums, name); known && f.Inode().MD5 == want {
-			return true
+		want, known := recordedBy(in.old, in.oldSums, name)
+		if !known {
+			continue
+		}
+		if sum, err := u.digestOf(f.Inode()); err != nil || sum == want {
+			return err == nil, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 // siblings are the physical paths that packages of the same source ship, with the directories that they are in.

@@ -50,7 +50,11 @@ func (u *upgrade) removeOld(_ context.Context, in *install) error {
 			in.queue = append(in.queue, name)
 			continue
 		}
-		if u.mayReplace(in, name, at, f, nil) {
+		may, err := u.mayReplace(in, name, at, f, nil)
+		if err != nil {
+			return err
+		}
+		if may {
 			u.remove(in, at)
 		}
 	}
@@ -116,7 +120,11 @@ func (u *upgrade) removeConffile(in *install, name string) error {
 	if !ok || f.Regular() == nil {
 		return nil
 	}
-	if u.conffileHash(in, name) != digest(f.Regular().MD5).String() {
+	sum, err := u.digestOf(f.Regular())
+	if err != nil {
+		return err
+	}
+	if u.conffileHash(in, name) != sum.String() {
 		aside := *f.Regular()
 		aside.Path = at + oldSuffix
 		content, err := u.tree.Content(f)

@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"crypto/sha256"
 	"os"
 	"testing"
 
@@ -151,10 +152,10 @@ func TestScriptSettings(t *testing.T) {
 		t.Errorf("changes are %s, want %s", got, want)
 	}
 	after := m.after(effect)
-	if n, ok := after.Lookup("etc/tool2"); !ok || n.Mode != 0o4750 || n.UID != 33 || n.MD5 != md5Of("2") {
+	if n, ok := after.Lookup("etc/tool2"); !ok || n.Mode != 0o4750 || n.UID != 33 || n.SHA256 != sha256.Sum256([]byte("2")) {
 		t.Errorf("tool2 is %+v", n.Entry)
 	}
-	if n, ok := after.Lookup("etc/tool.real"); !ok || n.MD5 != md5Of("2") {
+	if n, ok := after.Lookup("etc/tool.real"); !ok || n.SHA256 != sha256.Sum256([]byte("2")) {
 		t.Errorf("tool.real is %+v", n.Entry)
 	}
 }

@@ -95,8 +95,11 @@ func (u *upgrade) unpackEntry(in *install, e *layer.Entry) error {
 	case !exists && u.staysAbsent(in, name, at):
 		in.skipped[name] = true
 		return nil
-	case exists && !u.mayReplace(in, name, at, existing, e):
-		return nil
+	}
+	if exists {
+		if may, err := u.mayReplace(in, name, at, existing, e); !may || err != nil {
+			return err
+		}
 	}
 	return u.put(in, e, at)
 }
@@ -161,8 +164,8 @@ func (u *upgrade) put(in *install, e *layer.Entry, at string) error {
 		return nil
 	}
 	if existing, exists := u.tree.Lookup(at); exists && existing.IsDir() {
-		if !u.clearDirectory(in, at) {
-			return nil
+		if cleared, err := u.clearDirectory(in, at); !cleared || err != nil {
+			return err
 		}
 	}
 	u.elide(in, e.Path)
@@ -237,20 +240,28 @@ func (u *upgrade) remove(in *install, at string) {
 }
 
 // clearDirectory makes room for a file where a directory is, as dpkg does, unless something in it is not the package's.
-func (u *upgrade) clearDirectory(in *install, at string) bool {
+func (u *upgrade) clearDirectory(in *install, at string) (bool, error) {
 	for _, child := range u.tree.Children(at) {
 		f, _ := u.tree.Lookup(child)
 		name, own := in.oldPlace[child]
+		var err error
 		if f.Entry != nil && f.IsDir() {
-			own = own && u.clearDirectory(in, child)
+			if own {
+				own, err = u.clearDirectory(in, child)
+			}
 		} else if own && u.opts.OnModified != ecosystem.OverwriteModified {
-			own = u.modified(in, name, child, f, nil) == asInstalled
+			var state modification
+			state, err = u.modified(in, name, child, f, nil)
+			own = state == asInstalled
+		}
+		if err != nil {
+			return false, err
 		}
 		if !own {
 			u.hold(in.key(), ecosystem.ReasonModifiedFile, "%s becomes a file but holds %s", listName(at), path.Base(child))
-			return false
+			return false, nil
 		}
 	}
 	u.tree.RemoveAll(at, in.key())
-	return true
+	return true, nil
 }

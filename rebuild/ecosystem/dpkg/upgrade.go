@@ -3,6 +3,7 @@ package dpkg
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -37,7 +38,9 @@ func (Ecosystem) Upgrade(
 		}
 	}
 	for _, in := range u.installs {
-		u.configure(in)
+		if err := u.configure(in); err != nil {
+			return nil, nil, err
+		}
 	}
 	u.checkDisappeared()
 	if err := u.writeDatabase(); err != nil {
@@ -69,6 +72,8 @@ type upgrade struct {
 	overrides    map[string]statOverride
 	diversions   diversions
 	filters      filters
+	// digests are those found so far, by the content's SHA-256.
+	digests map[[sha256.Size]byte]digest
 	// installs are the steps in the order in which they are unpacked.
 	installs []*install
 	byKey    map[ecosystem.Key]*install
@@ -136,6 +141,7 @@ func newUpgrade(v *rootfs.View, steps []ecosystem.Step, opts ecosystem.UpgradeOp
 		db: db, before: overlay.New(v), tree: overlay.New(v), opts: opts, byKey: make(map[ecosystem.Key]*install),
 		lost: make(map[ecosystem.Key]map[string]bool), obsoleted: make(map[ecosystem.Key]map[string]bool),
 		bytecode: make(map[string]map[string][]string), moving: make(map[string]debscript.Progress),
+		digests: make(map[[sha256.Size]byte]digest),
 	}
 	if u.opts.OnModified == "" {
 		u.opts.OnModified = ecosystem.HoldModified

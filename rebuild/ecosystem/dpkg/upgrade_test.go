@@ -3,6 +3,7 @@ package dpkg
 import (
 	"archive/tar"
 	"crypto/md5"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem"
 	"github.com/nanopatch/nanopatch/rebuild/ecosystem/ecosystemtest"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
 	"github.com/nanopatch/nanopatch/rebuild/rootfs"
 )
 
@@ -84,7 +86,7 @@ func TestAbsentStaysAbsent(t *testing.T) {
 	if got, want := changes(effect), "+usr/bin/a +usr/bin/h2 +usr/bin/new"; got != want || len(holds) > 0 {
 		t.Errorf("changes are %s, want %s; holds %v", got, want, holds)
 	}
-	if n, _ := m.after(effect).Lookup("usr/bin/h2"); n.Type != tar.TypeReg || n.MD5 != md5Of("2") {
+	if n, _ := m.after(effect).Lookup("usr/bin/h2"); n.Type != tar.TypeReg || n.SHA256 != sha256.Sum256([]byte("2")) {
 		t.Errorf("the remaining name of the file is %v", n.Entry)
 	}
 	effect, holds = removed().upgrade(ecosystem.UpgradeOptions{RestoreMissing: true}, update)
@@ -251,6 +253,58 @@ func TestUpgradeErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), p) {
 			t.Errorf("broken %s: %v", p, err)
 		}
+	}
+}
+
+// once is content that can be read once, when its entry is made.
+type once struct {
+	layer.Content
+	read bool
+}
+
+var errUnreadable = errors.New("unreadable")
+
+func (o *once) Open() (layer.File, error) {
+	if o.read {
+		return nil, errUnreadable
+	}
+	o.read = true
+	return o.Content.Open()
+}
+
+// Nothing is decided about a file that cannot be read.
+func TestUnreadableFiles(t *testing.T) {
+	old := spec{version: "1", files: files{"usr/bin/a": "1", "etc/c": "1", "usr/d/f": "1"}, control: files{"conffiles": "/etc/c\n"}}
+	for name, tc := range map[string]struct {
+		at  string
+		new spec
+	}{
+		"replaced file":      {"usr/bin/a", spec{files: files{"usr/bin/a": "2"}}},
+		"removed file":       {"usr/bin/a", spec{files: files{"usr/bin/b": "2"}}},
+		"directory in a way": {"usr/d/f", spec{files: files{"usr/bin/a": "1", "usr/d": "2"}}},
+		"conffile":           {"etc/c", spec{files: files{"etc/c": "2"}, control: files{"conffiles": "/etc/c\n"}}},
+		"unwanted conffile":  {"etc/c", spec{files: files{"usr/bin/a": "1"}, control: files{"conffiles": "remove-on-upgrade /etc/c\n"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newImage(t, old).layer()
+			e, ok := x.Lookup(tc.at)
+			if !ok {
+				t.Fatalf("no %s", tc.at)
+			}
+			unreadable, err := layer.NewFile(*e, &once{Content: layer.Bytes([]byte("3"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x, err = x.Apply(layer.Edits{tc.at: unreadable}); err != nil {
+				t.Fatal(err)
+			}
+			v := viewOf(t, x)
+			tc.new.version = "2"
+			_, holds, err := Ecosystem{}.Upgrade(t.Context(), v, []ecosystem.Step{stepFor(t, v, build(t, tc.new))}, ecosystem.UpgradeOptions{})
+			if !errors.Is(err, errUnreadable) || !strings.Contains(err.Error(), tc.at) {
+				t.Errorf("error %v, holds %v", err, holds)
+			}
+		})
 	}
 }
 

@@ -45,7 +45,11 @@ func (u *upgrade) writeStatus() error {
 		if in.old.dropIn != "" {
 			continue
 		}
-		text, err := formatStanza(in.new.control, in.old, u.conffilesOf(in))
+		conffiles, err := u.conffilesOf(in)
+		if err != nil {
+			return err
+		}
+		text, err := formatStanza(in.new.control, in.old, conffiles)
 		if err != nil {
 			return fmt.Errorf("writing the status of %s: %w", in.key(), err)
 		}
@@ -108,18 +112,26 @@ func (u *upgrade) writeInfo(in *install, kinds map[string][]string) error {
 	if _, ships := in.new.info[infoMD5Sums]; ships {
 		return nil
 	}
-	return u.write(in.key(), infoDir+"/"+newBase+"."+infoMD5Sums, formatMD5Sums(queue, in.digests()))
+	sums, err := u.digestsOf(in)
+	if err != nil {
+		return err
+	}
+	return u.write(in.key(), infoDir+"/"+newBase+"."+infoMD5Sums, formatMD5Sums(queue, sums))
 }
 
-// digests gives the digests of the files that dpkg unpacks of a package, for one that does not bring its own.
-func (in *install) digests() map[string]digest {
+// digestsOf gives the digests of the files that dpkg unpacks of a package, for one that does not bring its own.
+func (u *upgrade) digestsOf(in *install) (map[string]digest, error) {
 	sums := make(map[string]digest)
 	for name, e := range in.shipped {
-		if content, err := in.new.files.Target(e); err == nil {
-			sums[name] = content.MD5
+		content, err := in.new.files.Target(e)
+		if err != nil {
+			continue // no file
+		}
+		if sums[name], err = u.digestOf(content); err != nil {
+			return nil, err
 		}
 	}
-	return sums
+	return sums, nil
 }
 
 // writeControlFile puts a control file into the database, with the time and mode it has in the package. dpkg makes
@@ -206,15 +218,19 @@ func (u *upgrade) writeDropIn(in *install) error {
 	if err := u.write(in.key(), in.old.dropIn, content); err != nil {
 		return err
 	}
-	sums := in.new.info[infoMD5Sums].content
-	if sums == nil {
-		sums = formatMD5Sums(in.queue, in.digests())
-	}
 	p := u.db.infoPath(in.old, infoMD5Sums)
 	if _, has := u.tree.At(p); !has {
 		return nil
 	}
-	return u.write(in.key(), p, sums)
+	content = in.new.info[infoMD5Sums].content
+	if content == nil {
+		sums, err := u.digestsOf(in)
+		if err != nil {
+			return err
+		}
+		content = formatMD5Sums(in.queue, sums)
+	}
+	return u.write(in.key(), p, content)
 }
 
 // insertStatus puts a Status field behind the same field as in the old stanza.

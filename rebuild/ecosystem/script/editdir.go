@@ -205,7 +205,7 @@ func (t *Tree) Copy(src, dst string, follow, preserve bool) error {
 	switch {
 	case f.Inode.IsRegular():
 		in.data, in.own, in.from, in.Size, in.ModTime = nil, false, t.origin(f), f.Inode.Size, t.time
-		in.SHA256, in.MD5 = f.Inode.SHA256, f.Inode.MD5
+		in.SHA256 = f.Inode.SHA256
 		if over := t.inodeOf(f); over != nil && over.own {
 			in.data, in.own = append([]byte(nil), over.data...), true
 		}
