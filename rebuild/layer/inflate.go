@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/nanopatch/nanopatch/rebuild/layer/gunzip"
 )
 
 // compression is how a layer's bytes are packed, as its first bytes say: media types are known to lie.
@@ -58,11 +59,7 @@ func newInflater(r io.Reader) (*inflater, error) {
 	i := &inflater{kind: sniff(br), src: src, dec: br, end: func() {}}
 	switch i.kind {
 	case gzipped:
-		z, err := gzip.NewReader(br)
-		if err != nil {
-			return nil, i.fail(err)
-		}
-		i.dec = z
+		i.dec = gunzip.NewReader(br)
 	case zstandard:
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxZstdWindow))
