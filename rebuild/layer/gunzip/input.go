@@ -6,7 +6,7 @@ import (
 
 const (
 	wordSize = 8
-	inSize   = 64 << 10
+	inSize   = 128 << 10
 	// padding is the zeros behind the end of the input: more than are looked at before over is asked.
 	padding = 4 * wordSize
 )
