@@ -277,11 +277,7 @@ func (l layout) image(raw []byte, desc v1.Descriptor) (v1.Image, error) {
 	// It has the digest by which it was found, be it another algorithm's.
 	img.digest = desc.Digest
 	for i, layer := range manifest.Layers {
-		blob, err := partial.CompressedToLayer(&layoutBlob{layout: l, desc: layer, image: img, index: i})
-		if err != nil {
-			return nil, err
-		}
-		img.layers = append(img.layers, blob)
+		img.layers = append(img.layers, &layoutBlob{layout: l, desc: layer, image: img, index: i})
 	}
 	return img, nil
 }
@@ -336,6 +332,24 @@ func (b *layoutBlob) DiffID() (v1.Hash, error) {
 
 // Compressed checks length and digest as it is read.
 func (b *layoutBlob) Compressed() (io.ReadCloser, error) {
+	f, err := b.Unchecked()
+	if err != nil {
+		return nil, err
+	}
+	return newVerifier(f, b.layout.String(), b.desc.Digest, b.desc.Size)
+}
+
+// Uncompressed inflates what Compressed gives.
+func (b *layoutBlob) Uncompressed() (io.ReadCloser, error) {
+	l, err := partial.CompressedToLayer(b)
+	if err != nil {
+		return nil, err
+	}
+	return l.Uncompressed()
+}
+
+// Unchecked is Compressed without looking at the digest, for who does that anyway: the layers of an index are read so.
+func (b *layoutBlob) Unchecked() (io.ReadCloser, error) {
 	f, size, err := b.layout.files.open(blobFile(b.desc.Digest))
 	if err != nil {
 		return nil, b.layout.blobError(b.desc.Digest, err)
@@ -347,5 +361,5 @@ func (b *layoutBlob) Compressed() (io.ReadCloser, error) {
 			What: fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size),
 		}
 	}
-	return newVerifier(f, b.layout.String(), b.desc.Digest, b.desc.Size)
+	return f, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/nanopatch/nanopatch/rebuild/image"
 	"github.com/nanopatch/nanopatch/rebuild/image/imagetest"
+	"github.com/nanopatch/nanopatch/rebuild/layer"
 )
 
 const refName = "org.opencontainers.image.ref.name"
@@ -266,6 +267,7 @@ func TestLayoutDamaged(t *testing.T) {
 			}
 			src, err := c.Open(t.Context(), r)
 			if err == nil {
+				requireError(t, indexLayers(t, src.Images[0].Image), tc.kind)
 				var repo image.Repository
 				if repo, err = c.Repository(ref(t, "oci:"+t.TempDir())); err != nil {
 					t.Fatal(err)
@@ -275,6 +277,29 @@ func TestLayoutDamaged(t *testing.T) {
 			requireError(t, err, tc.kind)
 		})
 	}
+}
+
+// indexLayers indexes the layers of an image in a layout, which are read without being checked here, and copied nowhere.
+func indexLayers(t *testing.T, img v1.Image) error {
+	t.Helper()
+	store, err := layer.OpenStore(filepath.Join(t.TempDir(), "store"), layer.StoreOptions{KeepBlobs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layers {
+		if _, ok := l.(layer.Local); !ok {
+			t.Errorf("a layer of a layout is a %T, which is not local", l)
+		}
+		if _, err := store.Index(t.Context(), l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A push repairs what was cut short.

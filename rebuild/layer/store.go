@@ -22,7 +22,7 @@ type StoreOptions struct {
 	Keep   Keep
 	KeepID string
 	// KeepBlobs holds on to the compressed bytes of every layer that is indexed, until Close, so that a
-	// later Rewrite does not fetch them again. For layers of a registry.
+	// later Rewrite does not fetch them again, but for those of a [Local] layer.
 	KeepBlobs bool
 	// Limits bound what a layer may ask for.
 	Limits Limits

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -165,6 +167,53 @@ func TestStoreIndex(t *testing.T) {
 				t.Errorf("another KeepID: %v, opened %d times, want 2", err, l.opened.Load())
 			}
 		})
+	}
+}
+
+// local is a blob on this machine, whose own reader says more of what is wrong with it.
+type local struct {
+	*blob
+	wrong     error
+	unchecked int
+}
+
+func (l *local) Unchecked() (io.ReadCloser, error) {
+	l.unchecked++
+	return l.open(), nil
+}
+
+func (l *local) Compressed() (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(l.open(), iotest.ErrReader(l.wrong))), nil
+}
+
+func TestStoreOfLocalLayers(t *testing.T) {
+	ctx, plain := context.Background(), sample(t)
+	dir, own := t.TempDir(), errors.New("the layer's own error")
+	s := openStore(t, dir, StoreOptions{KeepBlobs: true})
+	l := &local{blob: newBlob(gzipPack(t, plain), plain), wrong: own}
+	x, err := s.Index(ctx, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Rewrite(ctx, l, x, Edits{"etc/sym": nil}); err != nil || l.unchecked != 2 {
+		t.Errorf("rewriting: %v; opened %d times, want 2", err, l.unchecked)
+	}
+	if copies, err := filepath.Glob(filepath.Join(s.run, "blob-*")); len(copies) > 0 || err != nil {
+		t.Errorf("copies %v, error %v", copies, err)
+	}
+	for name, change := range map[string]func(l *local){
+		"digest": func(l *local) { l.digest = digestOf(nil) },
+		"size":   func(l *local) { l.size-- },
+	} {
+		wrong := &local{blob: newBlob(gzipPack(t, plain), plain), wrong: own}
+		change(wrong)
+		if _, err := s.Index(ctx, wrong); !errors.Is(err, own) {
+			t.Errorf("wrong %s, and the layer knows: %v", name, err)
+		}
+		wrong.wrong = io.EOF
+		if _, err := s.Index(ctx, wrong); !errors.Is(err, ErrDigest) {
+			t.Errorf("wrong %s, and the layer does not know: %v", name, err)
+		}
 	}
 }
 

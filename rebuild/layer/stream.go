@@ -33,6 +33,14 @@ type stream struct {
 	n       int64
 }
 
+// Local is a layer whose compressed bytes lie on this machine: a Store makes no copy of them to read them again, and
+// reads them without a check of the layer's own, as it makes one.
+type Local interface {
+	v1.Layer
+	// Unchecked is Compressed but for checking digest and length.
+	Unchecked() (io.ReadCloser, error)
+}
+
 // stream opens a layer, from the run's own copy of its blob if there is one.
 func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
 	id, err := identify(l)
@@ -43,12 +51,15 @@ func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
 	src := &verified{digest: digest, size: id.size, sum: sha256.New(), path: filepath.Join(s.run, "blob-"+digest.Hex)}
 	rc, err := open(src.path)
 	if errors.Is(err, os.ErrNotExist) {
-		if s.opts.KeepBlobs {
+		compressed := l.Compressed
+		if local, ok := l.(Local); ok {
+			src.local, compressed = local, local.Unchecked
+		} else if s.opts.KeepBlobs {
 			if src.blob, err = s.temp(); err != nil {
 				return nil, fmt.Errorf("keeping a copy of layer %s: %w", digest, err)
 			}
 		}
-		rc, err = l.Compressed()
+		rc, err = compressed()
 	}
 	if err != nil {
 		src.blob.discard()
@@ -170,6 +181,7 @@ type verified struct {
 	size   int64
 	sum    hash.Hash
 	n      int64
+	local  Local // nil if the layer's own reader checks the bytes, too
 	blob   *temp
 	path   string
 }
@@ -203,6 +215,22 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
+// wrong is what is wrong with the bytes. The layer's own reader may have more to say: where they are, and what to do.
 func (v *verified) wrong(what, want, got string) error {
+	if v.local != nil {
+		if err := readThrough(v.local); err != nil {
+			return err
+		}
+	}
 	return &DigestError{Layer: v.digest, What: what, Want: want, Got: got}
+}
+
+func readThrough(l v1.Layer) error {
+	rc, err := l.Compressed()
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	_, err = io.Copy(io.Discard, rc)
+	return err
 }
