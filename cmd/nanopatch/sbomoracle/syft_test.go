@@ -95,7 +95,9 @@ func measure(t *testing.T, img v1.Image, dir string) (theirs timed, ours [3]time
 		cache = t.TempDir()
 		ours[0].time(func() ([]byte, cost) { return document(cache, dir) })
 		ours[1].time(func() ([]byte, cost) { return document(cache, added) })
-		ours[2].time(func() ([]byte, cost) { return document(cache, dir) })
+		for range 3 { // the first time, the cached document is checked
+			ours[2].time(func() ([]byte, cost) { return document(cache, dir) })
+		}
 	}
 	if diff := gocmp.Diff(string(ours[0].document), string(ours[2].document)); diff != "" {
 		t.Errorf("the document differs out of the cache (-cold):\n%.2000s", diff)
