@@ -17,7 +17,6 @@ import (
 	"github.com/anchore/syft/syft/pkg"
 	"github.com/anchore/syft/syft/pkg/cataloger/binary"
 	"github.com/anchore/syft/syft/pkg/cataloger/dotnet"
-	"github.com/anchore/syft/syft/pkg/cataloger/java"
 	"github.com/anchore/syft/syft/pkg/cataloger/rust"
 )
 
@@ -27,7 +26,7 @@ import (
 // is packed into temporary files, and say nothing when the disk is full. What is missing then would be missing in other images.
 func costly(c pkgcataloging.Config) []costlyCataloger {
 	return []costlyCataloger{
-		{java.NewNativeImageCataloger(), nil},
+		{newNativeImages(), nil},
 		{rust.NewAuditBinaryCataloger(), nil},
 		{dotnet.NewDotnetDepsBinaryCataloger(c.Dotnet), c.Dotnet},
 		{binary.NewELFPackageCataloger(), nil},

@@ -52,12 +52,13 @@
 // temporary files: when the disk is full they leave out what they could not unpack and say nothing, which must not become what other
 // images hold.
 //
-// Two more things make a first document dear in the stock program, and neither has to be done. What recognizes license texts is built
+// Three more things make a first document dear in the stock program, and none has to be done. What recognizes license texts is built
 // for every process, most of a second of one processor; sbom/licensetext finds the same without. That syft takes it from here is the
 // one thing that its public interface does not offer; scanner.go links two of its functions by name. The way without would be to drive
 // the catalogers here and to repeat what syft does with their results, several hundred lines that follow it with each release. And the
 // pattern of an old version of node is tried at every NUL of a program, two seconds of one processor; sieve.go keeps from it the pieces
-// of the file that can hold none. With these the same catalogers find the same, as tests show that hold both against the stock ones.
+// of the file that can hold none. And all the symbols of every program are decoded to find three of native images of Java; nativeimage.go
+// looks for their names as text first. With these the same catalogers find the same, as tests show that hold both against the stock ones.
 //
 // CycloneDX closes the list of SPDX license ids with each release of its schema; ids that are younger go by name.
 //

@@ -1,0 +1,200 @@
+package generate
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg/cataloger/java"
+	"pgregory.net/rapid"
+)
+
+// programWith makes a 64-bit ELF file with data at the address 0x1000, and symbols with the addresses given behind that.
+func programWith(order binary.AppendByteOrder, table elf.SectionType, data []byte, symbols map[string]uint64) []byte {
+	names, table64 := []byte{0}, make([]byte, 24)
+	for name, address := range symbols {
+		table64 = order.AppendUint32(table64, uint32(len(names)))
+		table64 = append(table64, byte(elf.STB_GLOBAL)<<4|byte(elf.STT_OBJECT), 0)
+		table64 = order.AppendUint16(table64, 1)
+		table64 = order.AppendUint64(table64, 0x1000+address)
+		table64 = order.AppendUint64(table64, 8)
+		names = append(append(names, name...), 0)
+	}
+	sectionNames := []byte("\x00.data\x00.symtab\x00.strtab\x00.shstrtab\x00")
+	endian := elf.ELFDATA2LSB
+	if order == binary.AppendByteOrder(binary.BigEndian) {
+		endian = elf.ELFDATA2MSB
+	}
+	program := append([]byte(elf.ELFMAG), byte(elf.ELFCLASS64), byte(endian), byte(elf.EV_CURRENT), 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	body := slices.Concat(data, table64, names, sectionNames)
+	program = order.AppendUint16(program, uint16(elf.ET_EXEC))
+	program = order.AppendUint16(program, uint16(elf.EM_X86_64))
+	program = order.AppendUint32(program, uint32(elf.EV_CURRENT))
+	for _, v := range []uint64{0, 0, 64 + uint64(len(body))} {
+		program = order.AppendUint64(program, v)
+	}
+	program = order.AppendUint32(program, 0)
+	for _, v := range []uint16{64, 56, 0, 64, 5, 4} {
+		program = order.AppendUint16(program, v)
+	}
+	program = append(program, body...)
+	at := uint64(64)
+	section := func(name uint32, kind elf.SectionType, address, size uint64, link uint32) {
+		program = order.AppendUint32(program, name)
+		program = order.AppendUint32(program, uint32(kind))
+		for _, v := range []uint64{0, address, at, size} {
+			program = order.AppendUint64(program, v)
+		}
+		program = order.AppendUint32(program, link)
+		program = order.AppendUint32(program, 0)
+		program = order.AppendUint64(program, 1)
+		program = order.AppendUint64(program, 0)
+		at += size
+	}
+	program = append(program, make([]byte, 64)...)
+	section(1, elf.SHT_PROGBITS, 0x1000, uint64(len(data)), 0)
+	section(7, table, 0, uint64(len(table64)), 3)
+	section(15, elf.SHT_STRTAB, 0, uint64(len(names)), 0)
+	section(23, elf.SHT_STRTAB, 0, uint64(len(sectionNames)), 0)
+	return program
+}
+
+// hasSymbol is what debug/elf says.
+func hasSymbol(program []byte, symbol string) bool {
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		return false
+	}
+	symbols, _ := f.Symbols()        // an error is no symbol
+	dynamic, _ := f.DynamicSymbols() // as above
+	return slices.ContainsFunc(append(symbols, dynamic...), func(s elf.Symbol) bool { return s.Name == symbol })
+}
+
+func TestMayHaveSymbol(t *testing.T) {
+	with := map[string]uint64{"other": 1, "symbol": 2}
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, table := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
+			yes, no := programWith(order, table, nil, with), programWith(order, table, []byte("symbol\x00"), map[string]uint64{"other": 1})
+			if !hasSymbol(yes, "symbol") || hasSymbol(no, "symbol") || !hasSymbol(no, "other") {
+				t.Fatal("the programs are not what they are to be")
+			}
+			if !mayHaveSymbol(bytes.NewReader(yes), "symbol") || mayHaveSymbol(bytes.NewReader(no), "symbol") {
+				t.Errorf("%v, %v: a symbol is not told from none", order, table)
+			}
+		}
+	}
+	for name, b := range map[string][]byte{"nothing": nil, "a script": []byte("#!/bin/sh\n"), "a short ELF file": []byte(elf.ELFMAG)} {
+		if !mayHaveSymbol(bytes.NewReader(b), "symbol") {
+			t.Errorf("%s is judged", name)
+		}
+	}
+}
+
+// No program in which debug/elf finds a symbol is passed over, however its headers are bent.
+func TestMayHaveSymbolIsNeverWrong(t *testing.T) {
+	judged, found := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		table := rapid.SampledFrom([]elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM}).Draw(t, "table")
+		program := programWith(binary.LittleEndian, table, make([]byte, 100), map[string]uint64{"symbol": 1, "other": 2})
+		for range rapid.IntRange(0, 2).Draw(t, "changes") {
+			// Most of them in the headers of sections.
+			from := rapid.SampledFrom([]int{0, len(program) - 5*64}).Draw(t, "from")
+			at := rapid.IntRange(from, len(program)-1).Draw(t, "at")
+			program[at] = rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 8, 11, 64, 255}).Draw(t, "byte")
+		}
+		has, may := hasSymbol(program, "symbol"), mayHaveSymbol(bytes.NewReader(program), "symbol")
+		if has && !may {
+			t.Fatalf("passed over: %x", program)
+		}
+		if has {
+			found++
+		}
+		if !may {
+			judged++
+		}
+	})
+	if found == 0 || judged == 0 {
+		t.Errorf("%d programs with the symbol, %d judged to have none", found, judged)
+	}
+}
+
+// A text is found wherever it lies in what is read piece by piece.
+func TestContains(t *testing.T) {
+	const size = 64 << 10
+	for _, at := range []int{0, size - 6, size - 5, size - 1, size, 2*size - 6, 2*size - 9, 3*size - 6} {
+		b := make([]byte, 3*size)
+		copy(b[at:], "symbol")
+		if found, err := contains(bytes.NewReader(b), "symbol"); !found || err != nil {
+			t.Errorf("at %d: %v, %v", at, found, err)
+		}
+		b[at+5] = 'x'
+		if found, err := contains(bytes.NewReader(b), "symbol"); found || err != nil {
+			t.Errorf("none at %d: %v, %v", at, found, err)
+		}
+	}
+}
+
+// nativeImage is a native image with an SBOM of one package in it, and a program without the symbol that all have.
+func nativeImage(t *testing.T) (image, other []byte) {
+	t.Helper()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[
+		{"type":"library","group":"org.example","name":"demo","version":"1.2","purl":"pkg:maven/org.example/demo@1.2"}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data := binary.LittleEndian.AppendUint64(make([]byte, 8), uint64(packed.Len()))
+	symbols := map[string]uint64{"sbom_length": 8, "sbom": 16, nativeImageSymbol: 4}
+	image = programWith(binary.LittleEndian, elf.SHT_SYMTAB, append(data, packed.Bytes()...), symbols)
+	delete(symbols, nativeImageSymbol)
+	return image, programWith(binary.LittleEndian, elf.SHT_SYMTAB, append(data, packed.Bytes()...), symbols)
+}
+
+// Packages of native images are in documents, and the stock cataloger itself finds none in a program that it is not shown.
+func TestNativeImages(t *testing.T) {
+	native, other := nativeImage(t)
+	for _, dir := range []string{"", t.TempDir()} {
+		d := documentOf(t, New(Options{CacheDir: dir}), Squashed, [][]member{{
+			{path: "usr/bin/native", content: string(native), exec: true}, {path: "usr/bin/other", content: string(other), exec: true},
+		}})
+		if len(d.Packages) != 1 || d.Packages[0].Name != "org.example/demo" || d.Packages[0].Version != "1.2" {
+			t.Errorf("cache %q: %+v", dir, d.Packages)
+		}
+	}
+	for _, tc := range []struct {
+		program  []byte
+		packages int
+	}{{native, 1}, {other, 0}} {
+		r := oneProgram{content: tc.program}
+		packages, _, err := java.NewNativeImageCataloger().Catalog(context.Background(), r)
+		if err != nil || len(packages) != tc.packages {
+			t.Errorf("stock: %d packages, want %d; error %v", len(packages), tc.packages, err)
+		}
+		if shown, err := (nativeImageResolver{r}).FilesByMIMEType(); err != nil || len(shown) != tc.packages {
+			t.Errorf("%d programs are shown, want %d; error %v", len(shown), tc.packages, err)
+		}
+	}
+}
+
+// oneProgram is an image with one program.
+type oneProgram struct {
+	file.Resolver
+	content []byte
+}
+
+func (p oneProgram) FilesByMIMEType(...string) ([]file.Location, error) {
+	return []file.Location{file.NewLocation("/usr/bin/program")}, nil
+}
+
+func (p oneProgram) FileContentsByLocation(file.Location) (io.ReadCloser, error) {
+	return shortFile{bytes.NewReader(p.content), len(p.content)}, nil
+}
