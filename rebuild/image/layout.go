@@ -332,7 +332,7 @@ func (b *layoutBlob) DiffID() (v1.Hash, error) {
 
 // Compressed checks length and digest as it is read.
 func (b *layoutBlob) Compressed() (io.ReadCloser, error) {
-	f, err := b.Unchecked()
+	f, err := b.CompressedUnchecked()
 	if err != nil {
 		return nil, err
 	}
@@ -348,8 +348,13 @@ func (b *layoutBlob) Uncompressed() (io.ReadCloser, error) {
 	return l.Uncompressed()
 }
 
-// Unchecked is Compressed without looking at the digest, for who does that anyway: the layers of an index are read so.
-func (b *layoutBlob) Unchecked() (io.ReadCloser, error) {
+// Damaged says where a blob lies whose content is wrong.
+func (b *layoutBlob) Damaged(cause error) error {
+	return &Error{Kind: ErrVerification, Ref: b.layout.String(), What: cause.Error(), Hint: damagedHint, Cause: cause}
+}
+
+// CompressedUnchecked checks the length only, for who looks at the digest anyway: a layer is indexed so.
+func (b *layoutBlob) CompressedUnchecked() (io.ReadCloser, error) {
 	f, size, err := b.layout.files.open(blobFile(b.desc.Digest))
 	if err != nil {
 		return nil, b.layout.blobError(b.desc.Digest, err)

@@ -267,7 +267,7 @@ func TestLayoutDamaged(t *testing.T) {
 			}
 			src, err := c.Open(t.Context(), r)
 			if err == nil {
-				requireError(t, indexLayers(t, src.Images[0].Image), tc.kind)
+				requireError(t, indexLayers(t, src.Images[0].Image), tc.kind, dir)
 				var repo image.Repository
 				if repo, err = c.Repository(ref(t, "oci:"+t.TempDir())); err != nil {
 					t.Fatal(err)

@@ -19,6 +19,9 @@ func checkBytes(where string, content []byte, want v1.Hash) error {
 	return checkSum(where, h, want)
 }
 
+// damagedHint is what to do about content that is not what its digest says.
+const damagedHint = "it was damaged or exchanged; push or copy the image again"
+
 func checkSum(where string, h hash.Hash, want v1.Hash) error {
 	got := v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(h.Sum(nil))}
 	if got == want {
@@ -26,7 +29,7 @@ func checkSum(where string, h hash.Hash, want v1.Hash) error {
 	}
 	return &Error{
 		Kind: ErrVerification, Ref: where, What: fmt.Sprintf("the content has digest %s, not %s", got, want),
-		Hint: "it was damaged or exchanged; push or copy the image again",
+		Hint: damagedHint,
 	}
 }
 
@@ -71,6 +74,6 @@ func (v *verifier) Read(p []byte) (int, error) {
 func (v *verifier) wrongLength(has string) error {
 	return &Error{
 		Kind: ErrVerification, Ref: v.where, What: fmt.Sprintf("%s has %s %d bytes", v.want, has, v.length),
-		Hint: "it was damaged or exchanged; push or copy the image again",
+		Hint: damagedHint,
 	}
 }

@@ -55,9 +55,12 @@ func (e *Entry) HasContent() bool { return e.content != nil }
 // MD5 is the MD5 of a regular file's content, by which dpkg's database names it; nothing is trusted because of it. It is
 // zero for all other kinds of entry and for sparse files. An index finds it in its one pass for the files whose content it
 // does not keep; for others it is found here each time, which reads the content: few of them are ever asked for, and it would be
-// a tenth of that pass.
+// a tenth of that pass. An entry that was made without content has none: ErrNotKept.
 func (e *Entry) MD5() (sum [md5.Size]byte, err error) {
-	if e.content == nil {
+	switch {
+	case e.content == nil && e.IsRegular() && !e.Sparse && e.md5 == sum:
+		return sum, fmt.Errorf("the MD5 of %s: %w", e.Path, ErrNotKept)
+	case e.content == nil:
 		return e.md5, nil
 	}
 	f, err := e.content.Open()

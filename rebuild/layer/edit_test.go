@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
 	"io"
 	"testing"
@@ -363,6 +364,51 @@ func TestAttributesAlone(t *testing.T) {
 	f, err := y.Open(&y.Entries[0])
 	if got := readAll(t, f, err); got != "content" || y.Entries[0].Mode != 0o600 {
 		t.Errorf("mode %o, content %q", y.Entries[0].Mode, got)
+	}
+}
+
+// An index that keeps no content knows MD5s, and so do those that are made of it, in memory and in the cache.
+func TestMD5OfWhatIsNotKept(t *testing.T) {
+	plain := newArchive(t).file("a", "content").link("b", "a").file("c", "more").bytes()
+	s, l := openStore(t, t.TempDir(), StoreOptions{}), newBlob(gzipPack(t, plain), plain)
+	if _, err := s.Index(context.Background(), l); err != nil {
+		t.Fatal(err)
+	}
+	s.loaded = map[string]*Index{}
+	x, err := s.Index(context.Background(), l)
+	if err != nil || l.opened.Load() != 1 {
+		t.Fatalf("not out of the cache: %v", err)
+	}
+	a, _ := x.Lookup("a")
+	c, _ := x.Lookup("c")
+	moded := *c
+	moded.Mode = 0o600
+	edited := moded.WithContent(c)
+	if sum, err := edited.MD5(); sum != md5.Sum([]byte("more")) || err != nil {
+		t.Errorf("MD5 of an edited entry: %x, %v", sum, err)
+	}
+	y, err := x.Apply(Edits{"a": nil, "c": edited}) // b takes over what a had
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range []*Index{x, y} {
+		for j := range x.Entries {
+			e := &x.Entries[j]
+			target, err := x.Target(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := md5.Sum([]byte(map[string]string{"a": "content", "b": "content", "c": "more"}[target.Path]))
+			if got, err := target.MD5(); got != want || err != nil || target.HasContent() {
+				t.Errorf("index %d, %s: MD5 %x, want %x, error %v", i, e.Path, got, want, err)
+			}
+		}
+	}
+	link := *a
+	w := &edit{entry: &link}
+	w.link("c")
+	if sum, err := w.entry.MD5(); sum != [md5.Size]byte{} || err != nil {
+		t.Errorf("MD5 of a hard link: %x, %v", sum, err)
 	}
 }
 

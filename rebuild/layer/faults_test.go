@@ -99,6 +99,17 @@ func checkNoFiles(t *testing.T, dir string) {
 	}
 }
 
+// testdata/pack-1 is a pack as an earlier version of nanopatch wrote it, before format 2.
+func TestOldPacksAreNotRead(t *testing.T) {
+	if _, err := loadPack(filepath.Join("testdata", "pack-1")); !errors.Is(err, errCorruptPack) {
+		t.Errorf("error %v", err)
+	}
+	b, err := os.ReadFile(filepath.Join("testdata", "pack-1"))
+	if err != nil || !bytes.HasPrefix(b, []byte("nanopatch layer index 1\n")) || packMagic == "nanopatch layer index 1\n" {
+		t.Errorf("the format is %q; error %v", packMagic, err)
+	}
+}
+
 func TestStoreRebuildsWhatIsCorrupt(t *testing.T) {
 	ctx, plain := context.Background(), sample(t)
 	l := newBlob(gzipPack(t, plain), plain)

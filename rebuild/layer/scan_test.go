@@ -103,6 +103,9 @@ func TestMD5(t *testing.T) {
 			}
 		}
 	}
+	if _, err := (&Entry{Path: "a", Type: tar.TypeReg, Size: 7, SHA256: sha256.Sum256([]byte("content"))}).MD5(); !errors.Is(err, ErrNotKept) {
+		t.Errorf("the MD5 of an entry without content: %v", err)
+	}
 	broken := Entry{Path: "a", Type: tar.TypeReg, Size: 7, content: &section{p: &pack{path: filepath.Join(t.TempDir(), "gone")}, n: 7}}
 	if _, err := broken.MD5(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "content of a") {
 		t.Errorf("the MD5 of content that cannot be read: %v", err)

@@ -37,8 +37,10 @@ type stream struct {
 // reads them without a check of the layer's own, as it makes one.
 type Local interface {
 	v1.Layer
-	// Unchecked is Compressed but for checking digest and length.
-	Unchecked() (io.ReadCloser, error)
+	// CompressedUnchecked is Compressed but for checking the digest.
+	CompressedUnchecked() (io.ReadCloser, error)
+	// Damaged says where the bytes lie that are wrong, and what to do; cause is a DigestError.
+	Damaged(cause error) error
 }
 
 // stream opens a layer, from the run's own copy of its blob if there is one.
@@ -53,7 +55,7 @@ func (s *Store) stream(ctx context.Context, l v1.Layer) (*stream, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		compressed := l.Compressed
 		if local, ok := l.(Local); ok {
-			src.local, compressed = local, local.Unchecked
+			src.local, compressed = local, local.CompressedUnchecked
 		} else if s.opts.KeepBlobs {
 			if src.blob, err = s.temp(); err != nil {
 				return nil, fmt.Errorf("keeping a copy of layer %s: %w", digest, err)
@@ -181,7 +183,7 @@ type verified struct {
 	size   int64
 	sum    hash.Hash
 	n      int64
-	local  Local // nil if the layer's own reader checks the bytes, too
+	local  Local // nil of a layer that is somewhere else
 	blob   *temp
 	path   string
 }
@@ -215,22 +217,10 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// wrong is what is wrong with the bytes. The layer's own reader may have more to say: where they are, and what to do.
 func (v *verified) wrong(what, want, got string) error {
+	err := &DigestError{Layer: v.digest, What: what, Want: want, Got: got}
 	if v.local != nil {
-		if err := readThrough(v.local); err != nil {
-			return err
-		}
+		return v.local.Damaged(err)
 	}
-	return &DigestError{Layer: v.digest, What: what, Want: want, Got: got}
-}
-
-func readThrough(l v1.Layer) error {
-	rc, err := l.Compressed()
-	if err != nil {
-		return err
-	}
-	defer rc.Close()
-	_, err = io.Copy(io.Discard, rc)
 	return err
 }

@@ -77,15 +77,15 @@ func (u *upgrade) configureConffile(in *install, name string, e, content *layer.
 		}
 		edited = sum.String() != before
 	}
+	if !exists && (before == newConffile || u.opts.RestoreMissing) || !edited {
+		u.set(in, header.WithContent(content))
+		return nil
+	}
 	now, err := u.digestOf(content)
 	if err != nil {
 		return err
 	}
-	switch {
-	case !exists && (before == newConffile || u.opts.RestoreMissing), !edited:
-		u.set(in, header.WithContent(content))
-		return nil
-	case before == now.String():
+	if before == now.String() {
 		u.keep(in, at)
 		return nil
 	}

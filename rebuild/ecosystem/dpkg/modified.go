@@ -13,11 +13,14 @@ import (
 // mayReplace tells whether a file may be overwritten or removed: whether it is what its package installed. What to do
 // otherwise is the caller's choice.
 func (u *upgrade) mayReplace(in *install, name, at string, existing script.File, by *layer.Entry) (bool, error) {
+	if u.opts.OnModified == ecosystem.OverwriteModified {
+		return true, nil
+	}
 	state, err := u.modified(in, name, at, existing, by)
 	switch {
 	case err != nil:
 		return false, err
-	case state == asInstalled || u.opts.OnModified == ecosystem.OverwriteModified:
+	case state == asInstalled:
 		return true, nil
 	case state == notKnown:
 		// Nor can it be kept as someone's: it may well be the package's, and what the update is for.
@@ -68,19 +71,19 @@ func (u *upgrade) modified(in *install, name, at string, existing script.File, b
 	case content == nil:
 		return otherwise, nil
 	}
-	sum, err := u.digestOf(content)
-	switch {
-	case err != nil:
-		return otherwise, err
-	case known && sum == want, !known && in.oldDigests[sum]:
-		return asInstalled, nil // hard links may have no line of their own
-	case by == nil:
+	if by != nil {
+		if target, err := in.new.files.Target(by); err == nil && target.SHA256 == content.SHA256 {
+			return asInstalled, nil
+		}
+	}
+	if !known && len(in.oldDigests) == 0 {
 		return otherwise, nil
 	}
-	if target, err := in.new.files.Target(by); err == nil && target.SHA256 == content.SHA256 {
-		return asInstalled, nil
+	sum, err := u.digestOf(content)
+	if err == nil && (known && sum == want || !known && in.oldDigests[sum]) {
+		return asInstalled, nil // hard links may have no line of their own
 	}
-	return otherwise, nil
+	return otherwise, err
 }
 
 // digestOf gives the digest of a regular file's content, which it reads at most once in a run.
@@ -139,6 +142,7 @@ func (u *upgrade) cameWithFiles(in *install, existing script.File) (bool, error)
 	if !ok || !listed || list.Inode().ModTime.Equal(existing.ModTime) {
 		return false, nil
 	}
+	var unread error
 	for at, name := range in.oldPlace {
 		f, ok := u.db.view.Lookup(at)
 		if !ok || f.Layer != own.Layer || f.Inode() == nil || !f.Inode().IsRegular() || !f.Inode().ModTime.Equal(existing.ModTime) {
@@ -148,11 +152,14 @@ func (u *upgrade) cameWithFiles(in *install, existing script.File) (bool, error)
 		if !known {
 			continue
 		}
-		if sum, err := u.digestOf(f.Inode()); err != nil || sum == want {
-			return err == nil, err
+		switch sum, err := u.digestOf(f.Inode()); {
+		case err != nil:
+			unread = err
+		case sum == want:
+			return true, nil
 		}
 	}
-	return false, nil
+	return false, unread
 }
 
 // siblings are the physical paths that packages of the same source ship, with the directories that they are in.

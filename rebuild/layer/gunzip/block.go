@@ -294,7 +294,8 @@ func (z *inflater) run() (w int, stop uint32) {
 	return w, stop
 }
 
-// refill sees to it that bits holds 56 or more, of which n are counted; those beyond are the next ones, too.
+// refill sees to it that bits holds 56 or more, of which n are counted; those beyond are the next ones, too. The masks change
+// nothing: they tell the compiler that shifts are small.
 func refill(in []byte, pos int, bits uint64, n uint) (int, uint64, uint) {
 	return pos + int((63-n)>>3&7), bits | binary.LittleEndian.Uint64(in[pos:])<<(n&63), n | 56
 }

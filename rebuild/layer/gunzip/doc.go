@@ -2,7 +2,8 @@
 //
 // It does what the Reader of compress/gzip does in its default mode, members one after the other up to the end of the
 // stream, and takes and refuses the same streams: container runtimes are written in Go, and what they unpack has to be
-// read here, what they refuse must not be. Headers are checked and otherwise passed over.
+// read here, what they refuse must not be. Headers are checked and otherwise passed over. Of a stream that is damaged or
+// cut short, how much comes before the error is not the same.
 //
 // # Guarantees
 //

@@ -15,6 +15,9 @@ func FuzzDeflate(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, seed := range hostile() {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sameAsStandard(t, b, 4096)
 		src := bytes.NewReader(b)

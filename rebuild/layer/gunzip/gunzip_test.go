@@ -67,7 +67,8 @@ func sameAsStandard(t interface {
 	if kind(err) != kind(wantErr) || err == nil && !bytes.Equal(got, want) {
 		t.Fatalf("%d bytes, error %v; of compress/gzip %d bytes, error %v; stream %x", len(got), err, len(want), wantErr, stream)
 	}
-	if err != nil && !bytes.HasPrefix(want, got) && !bytes.HasPrefix(got, want) {
+	// Nothing is made of what is not there; how far the others get before an error is up to them.
+	if err != nil && !bytes.HasPrefix(want, got) && (kind(err) == "unexpected end" || !bytes.HasPrefix(got, want)) {
 		t.Fatalf("what comes before the error %v is not what compress/gzip has there", err)
 	}
 }
@@ -225,9 +226,25 @@ func TestSourceErrors(t *testing.T) {
 	if _, err := NewReader(silent{}).Read(make([]byte, 1)); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a reader that gives nothing: %v", err)
 	}
+	if _, err := inflate(&hesitant{src: iotest.OneByteReader(bytes.NewReader(whole))}, 10); err != nil {
+		t.Errorf("a reader that gives little: %v", err)
+	}
 	if n, err := NewReader(bytes.NewReader(whole)).Read(nil); n != 0 || err != nil {
 		t.Errorf("reading nothing: %d, %v", n, err)
 	}
+}
+
+// hesitant gives nothing most times.
+type hesitant struct {
+	src   io.Reader
+	times int
+}
+
+func (h *hesitant) Read(p []byte) (int, error) {
+	if h.times++; h.times%60 != 0 {
+		return 0, nil
+	}
+	return h.src.Read(p)
 }
 
 type silent struct{}

@@ -40,24 +40,22 @@ func (i *input) reserve() error {
 }
 
 // read reads until n bytes are at hand behind pos, or the end of the stream and zeros.
-func (i *input) read(n int) error {
+func (i *input) read(n int) (err error) {
 	keep := min(i.pos, wordSize) // align gives bytes back
 	i.real = copy(i.buf, i.in[i.pos-keep:i.real])
 	i.pos = keep
-	for empty := 0; i.real-i.pos < n && !i.ended; {
-		m, err := i.src.Read(i.buf[i.real : len(i.buf)-padding])
+	for empty := 0; i.real-i.pos < n && !i.ended && err == nil; {
+		var m int
+		m, err = i.src.Read(i.buf[i.real : len(i.buf)-padding])
 		i.real += m
 		switch {
 		case err == io.EOF: // the end itself; one that is wrapped is an error
-			i.ended = true
-		case err != nil:
-			i.in = i.buf[:i.real]
-			return err
+			i.ended, err = true, nil
 		case m > 0:
 			empty = 0
-		default:
+		case err == nil:
 			if empty++; empty == 100 {
-				return io.ErrNoProgress
+				err = io.ErrNoProgress
 			}
 		}
 	}
@@ -66,7 +64,7 @@ func (i *input) read(n int) error {
 		i.in = i.buf[:i.real+padding]
 		clear(i.in[i.real:])
 	}
-	return nil
+	return err
 }
 
 // fill sees to it that bits holds 56 or more, zeros behind the end of the stream.

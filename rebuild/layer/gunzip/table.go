@@ -96,15 +96,6 @@ func build(table []uint32, primary uint, meaning []uint32, lengths []uint8) bool
 		place[n+1] = place[n] + count[n]
 		used += int(count[n]) << (maxCodeBits - n)
 	}
-	switch {
-	case used == 1<<maxCodeBits:
-	case used == 0, used == 1<<(maxCodeBits-1) && count[1] == 1:
-		for i := range table[:1<<primary] {
-			table[i] = invalidEntry
-		}
-	default:
-		return false
-	}
 	var symbols [fixedLiterals]uint16 // with a code, by the value that it has with zeros behind it
 	for sym, n := range lengths {
 		if n > 0 {
@@ -112,27 +103,51 @@ func build(table []uint32, primary uint, meaning []uint32, lengths []uint8) bool
 			place[n]++
 		}
 	}
-	free := uint32(1) << primary // where the next subtable begins
-	for _, sym := range symbols[:len(lengths)-int(unused)] {
-		n := uint(lengths[sym])
-		code := uint32(bits.Reverse16(next[n]) >> (16 - n))
-		if n <= primary {
-			spread(table[:1<<primary], code, n, meaning[sym])
-		} else {
-			link := &table[code&(1<<primary-1)]
-			if code>>primary == 0 { // the first of those that begin so
-				width := subtableBits(n, primary, &count)
-				*link = specialFlag | free<<valueShift | uint32(width)<<codeShift | uint32(primary)
-				free += 1 << width
-			}
-			at, width := *link>>valueShift, *link>>codeShift&codeMask
-			spread(table[at:at+1<<width], code>>primary, n-primary, meaning[sym])
+	all := symbols[:len(lengths)-int(unused)]
+	switch {
+	case used == 1<<maxCodeBits:
+	case used == 0, used == 1<<(maxCodeBits-1) && count[1] == 1:
+		for i := range table[:1<<primary] {
+			table[i] = invalidEntry
 		}
+		for _, sym := range all {
+			spread(table[:1<<primary], 0, 1, meaning[sym])
+		}
+		return true
+	default:
+		return false
+	}
+	// The part that n bits lead into is twice that for one bit less, with the codes of n bits put in.
+	for n := uint(1); n <= primary; n++ {
+		copy(table[1<<(n-1):1<<n], table)
+		for ; len(all) > 0 && uint(lengths[all[0]]) == n; all = all[1:] {
+			table[reverse(next[n], n)] = meaning[all[0]] + codeBits(n)
+			next[n]++
+		}
+	}
+	free := uint32(1) << primary // where the next subtable begins
+	for _, sym := range all {
+		n := uint(lengths[sym])
+		bits := reverse(next[n], n)
+		link := &table[bits&(1<<primary-1)]
+		if bits>>primary == 0 { // the first of those that begin so
+			width := subtableBits(n, primary, &count)
+			*link = specialFlag | free<<valueShift | uint32(width)<<codeShift | uint32(primary)
+			free += 1 << width
+		}
+		at, width := *link>>valueShift, *link>>codeShift&codeMask
+		spread(table[at:at+1<<width], bits>>primary, n-primary, meaning[sym])
 		next[n]++
 		count[n]--
 	}
 	return true
 }
+
+// reverse is a code of n bits as it comes in the stream: its first bit is the lowest.
+func reverse(v uint16, n uint) uint32 { return uint32(bits.Reverse16(v) >> (16 - n)) }
+
+// codeBits is what an entry says of the length of its code.
+func codeBits(n uint) uint32 { return uint32(n | n<<codeShift) }
 
 // subtableBits is the width of the subtable whose first code has n bits: left are the codes of each length from that one
 // on, of which the next ones go into it until it is full.
@@ -148,10 +163,9 @@ func subtableBits(n, primary uint, left *[maxCodeBits + 2]uint16) uint {
 	return width
 }
 
-// spread puts a symbol into each place of a table whose low bits are its code.
-func spread(table []uint32, code uint32, codeBits uint, meaning uint32) {
-	e := meaning + uint32(codeBits|codeBits<<codeShift)
-	for i := code; i < uint32(len(table)); i += 1 << codeBits {
-		table[i] = e
+// spread puts a symbol into each place of a table whose low n bits are its code.
+func spread(table []uint32, bits uint32, n uint, meaning uint32) {
+	for i := bits; i < uint32(len(table)); i += 1 << n {
+		table[i] = meaning + codeBits(n)
 	}
 }
