@@ -363,7 +363,7 @@ func (b *layoutBlob) CompressedUnchecked() (io.ReadCloser, error) {
 		_ = f.Close()
 		return nil, &Error{
 			Kind: ErrVerification, Ref: b.layout.String(),
-			What: fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size),
+			What: fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size), Hint: damagedHint,
 		}
 	}
 	return f, nil

@@ -39,7 +39,8 @@ type Local interface {
 	v1.Layer
 	// CompressedUnchecked is Compressed but for checking the digest.
 	CompressedUnchecked() (io.ReadCloser, error)
-	// Damaged says where the bytes lie that are wrong, and what to do; cause is a DigestError.
+	// Damaged says where the bytes lie that are wrong, and what to do; cause is a DigestError
+	// of digest or size.
 	Damaged(cause error) error
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/anchore/syft/syft/artifact"
 	"github.com/anchore/syft/syft/file"
@@ -31,13 +32,16 @@ type nativeImageResolver struct{ file.Resolver }
 
 func (r nativeImageResolver) FilesByMIMEType(types ...string) ([]file.Location, error) {
 	all, err := r.Resolver.FilesByMIMEType(types...)
+	if err != nil {
+		return nil, err
+	}
 	var may []file.Location
 	for _, l := range all {
 		if r.mayBeNativeImage(l) {
 			may = append(may, l)
 		}
 	}
-	return may, err
+	return may, nil
 }
 
 // mayBeNativeImage is true where it is not known better: what cannot be read is for the cataloger to report.
@@ -53,7 +57,8 @@ func (r nativeImageResolver) mayBeNativeImage(l file.Location) bool {
 
 // mayHaveSymbol tells whether a program has a symbol, or is one of which that is not known: no 64-bit ELF file, or a contrived one.
 // Only the headers of sections are looked at (System V ABI, chapter 4), and the names of symbols as text.
-func mayHaveSymbol(program io.ReaderAt, symbol string) bool {
+func mayHaveSymbol(file io.ReaderAt, symbol string) bool {
+	program := io.NewSectionReader(file, 0, math.MaxInt64) // no offset is too large for it
 	const headerSize, sectionSize = 64, 64
 	var h [headerSize]byte
 	if _, err := program.ReadAt(h[:], 0); err != nil || string(h[:4]) != elf.ELFMAG || elf.Class(h[elf.EI_CLASS]) != elf.ELFCLASS64 {
@@ -66,6 +71,10 @@ func mayHaveSymbol(program io.ReaderAt, symbol string) bool {
 	at, size, count := int64(order.Uint64(h[40:])), order.Uint16(h[58:]), order.Uint16(h[60:])
 	if size != sectionSize || count == 0 || at < 0 {
 		return true
+	}
+	var last [1]byte
+	if n, _ := program.ReadAt(last[:], at+sectionSize*int64(count)-1); n == 0 {
+		return true // nothing is believed of how many there are
 	}
 	sections := make([]byte, sectionSize*int(count))
 	if _, err := program.ReadAt(sections, at); err != nil && !errors.Is(err, io.EOF) {
@@ -84,6 +93,11 @@ func mayHaveSymbol(program io.ReaderAt, symbol string) bool {
 		names := sections[sectionSize*int(link):]
 		flags, off, n := elf.SectionFlag(order.Uint64(names[8:])), int64(order.Uint64(names[24:])), int64(order.Uint64(names[32:]))
 		if flags&elf.SHF_COMPRESSED != 0 || off < 0 || n < 0 {
+			return true
+		}
+		// A section may be compressed without saying so (".zdebug"). Tables of names begin with a NUL.
+		var magic [4]byte
+		if _, err := program.ReadAt(magic[:], off); err != nil && !errors.Is(err, io.EOF) || string(magic[:]) == "ZLIB" {
 			return true
 		}
 		if found, err := contains(io.NewSectionReader(program, off, n), symbol); found || err != nil {

@@ -3,6 +3,7 @@ package generate
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"debug/elf"
 	"encoding/binary"
@@ -89,11 +90,45 @@ func TestMayHaveSymbol(t *testing.T) {
 			}
 		}
 	}
-	for name, b := range map[string][]byte{"nothing": nil, "a script": []byte("#!/bin/sh\n"), "a short ELF file": []byte(elf.ELFMAG)} {
+	hidden := programWith(binary.LittleEndian, elf.SHT_SYMTAB, nil, with)
+	hidden = compressNames(t, hidden)
+	if !hasSymbol(hidden, "symbol") || bytes.Contains(hidden, []byte("symbol\x00")) {
+		t.Fatal("the names are not hidden, or not found")
+	}
+	for name, b := range map[string][]byte{"compressed names": hidden, "nothing": nil, "a script": []byte("#!/bin/sh\n"), "a short ELF file": []byte(elf.ELFMAG)} {
 		if !mayHaveSymbol(bytes.NewReader(b), "symbol") {
 			t.Errorf("%s is judged", name)
 		}
 	}
+}
+
+// compressNames compresses the names of symbols in the way of sections of debugging information, which only their names tell.
+func compressNames(t *testing.T, program []byte) []byte {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := f.Sections[3].Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	packed.WriteString("ZLIB")
+	packed.Write(binary.BigEndian.AppendUint64(nil, uint64(len(names))))
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write(names); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	program = bytes.Replace(program, names, make([]byte, len(names)), 1)
+	program = bytes.Replace(program, []byte(".strtab\x00"), []byte(".zdebug\x00"), 1)
+	header := program[len(program)-2*64:] // the section's
+	binary.LittleEndian.PutUint64(header[24:], uint64(len(program)))
+	binary.LittleEndian.PutUint64(header[32:], uint64(packed.Len()))
+	return append(program, packed.Bytes()...)
 }
 
 // No program in which debug/elf finds a symbol is passed over, however its headers are bent.

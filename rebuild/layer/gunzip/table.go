@@ -128,15 +128,15 @@ func build(table []uint32, primary uint, meaning []uint32, lengths []uint8) bool
 	free := uint32(1) << primary // where the next subtable begins
 	for _, sym := range all {
 		n := uint(lengths[sym])
-		bits := reverse(next[n], n)
-		link := &table[bits&(1<<primary-1)]
-		if bits>>primary == 0 { // the first of those that begin so
+		code := reverse(next[n], n)
+		link := &table[code&(1<<primary-1)]
+		if code>>primary == 0 { // the first of those that begin so
 			width := subtableBits(n, primary, &count)
 			*link = specialFlag | free<<valueShift | uint32(width)<<codeShift | uint32(primary)
 			free += 1 << width
 		}
 		at, width := *link>>valueShift, *link>>codeShift&codeMask
-		spread(table[at:at+1<<width], bits>>primary, n-primary, meaning[sym])
+		spread(table[at:at+1<<width], code>>primary, n-primary, meaning[sym])
 		next[n]++
 		count[n]--
 	}
@@ -164,8 +164,8 @@ func subtableBits(n, primary uint, left *[maxCodeBits + 2]uint16) uint {
 }
 
 // spread puts a symbol into each place of a table whose low n bits are its code.
-func spread(table []uint32, bits uint32, n uint, meaning uint32) {
-	for i := bits; i < uint32(len(table)); i += 1 << n {
+func spread(table []uint32, code uint32, n uint, meaning uint32) {
+	for i := code; i < uint32(len(table)); i += 1 << n {
 		table[i] = meaning + codeBits(n)
 	}
 }
