@@ -15,7 +15,7 @@
 //
 // Most layers are compressed with gzip, and to inflate them was the largest part of a first run over an image: two
 // fifths of the processor time of an SBOM. The best library for it in Go, github.com/klauspost/compress, takes 1.7
-// times as long (see the benchmark), for it asks for the end of the input with each byte and for that of its window
+// to 2 times as long (see the benchmark), for it asks for the end of the input with each byte and for that of its window
 // with each match. Here both are asked for once for every few symbols: the output lies in one piece with its window
 // before it, zeros lie behind the input's end, and codes are looked up in tables of up to two levels. These are the
 // means of libdeflate; nothing of them needs the package unsafe, and the compiler's bounds checks stay.
