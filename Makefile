@@ -11,7 +11,7 @@ TOOLS := .ci/tools/go.mod .ci/tools/go.sum
 # `...` skips testdata, so its packages are named.
 FIXTURES := ./testdata/fixture ./testdata/cmd/fixture
 # Where goroutines share state.
-CONCURRENT := ./rebuild/image/... ./rebuild/layer/... ./rebuild/pkgrepo/... ./rebuild/rootfs/... ./cmd/nanopatch/internal/cache
+CONCURRENT := ./rebuild/image/... ./rebuild/layer ./rebuild/pkgrepo/... ./rebuild/rootfs/... ./cmd/nanopatch/internal/cache
 # The packages that have tests for real tools, found by the tag.
 E2E = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build e2e' ./cmd ./rebuild ./sbom ./sign ./testdata)))
 
