@@ -156,6 +156,18 @@ func (z *inflater) readCodes() error {
 	}
 	clear(lengths[:lengthCodes])
 	all := lengths[:nlit+ndist]
+	if err := z.readLengths(&table, all); err != nil {
+		return err
+	}
+	if !build(z.literals[:], literalBits, z.meanings.literals[:], all[:nlit]) ||
+		!build(z.distances[:], distanceBits, z.meanings.distances[:], all[nlit:]) {
+		return z.corrupt()
+	}
+	return nil
+}
+
+// readLengths reads the lengths of codes, which are in a code themselves and may be repeated. All are 0 before.
+func (z *inflater) readLengths(table *[lengthSize]uint32, all []uint8) error {
 	for i := 0; i < len(all); {
 		if err := z.fill(); err != nil {
 			return err
@@ -166,10 +178,13 @@ func (z *inflater) readCodes() error {
 		}
 		z.drop(uint(e & takesMask))
 		sym := e >> valueShift
-		if sym < 16 {
+		switch {
+		case sym < 16:
 			all[i] = uint8(sym)
 			i++
 			continue
+		case sym == 16 && i == 0:
+			return z.corrupt()
 		}
 		repeat := [...]struct{ least, bits uint }{{3, 2}, {3, 3}, {11, 7}}[sym-16]
 		more, err := z.take(repeat.bits)
@@ -177,7 +192,7 @@ func (z *inflater) readCodes() error {
 			return err
 		}
 		n := int(repeat.least + more)
-		if sym == 16 && i == 0 || n > len(all)-i {
+		if n > len(all)-i {
 			return z.corrupt()
 		}
 		for range n {
@@ -186,10 +201,6 @@ func (z *inflater) readCodes() error {
 			}
 			i++
 		}
-	}
-	if !build(z.literals[:], literalBits, z.meanings.literals[:], all[:nlit]) ||
-		!build(z.distances[:], distanceBits, z.meanings.distances[:], all[nlit:]) {
-		return z.corrupt()
 	}
 	return nil
 }
