@@ -350,7 +350,7 @@ func (b *layoutBlob) Uncompressed() (io.ReadCloser, error) {
 
 // Damaged says where a blob lies whose content is wrong.
 func (b *layoutBlob) Damaged(cause error) error {
-	return &Error{Kind: ErrVerification, Ref: b.layout.String(), What: cause.Error(), Hint: damagedHint, Cause: cause}
+	return damagedError(b.layout.String(), cause.Error(), cause)
 }
 
 // CompressedUnchecked checks the length only, for who looks at the digest anyway: a layer is indexed so.
@@ -361,10 +361,7 @@ func (b *layoutBlob) CompressedUnchecked() (io.ReadCloser, error) {
 	}
 	if size != b.desc.Size {
 		_ = f.Close()
-		return nil, &Error{
-			Kind: ErrVerification, Ref: b.layout.String(),
-			What: fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size), Hint: damagedHint,
-		}
+		return nil, damagedError(b.layout.String(), fmt.Sprintf("%s has %d bytes, not %d", b.desc.Digest, size, b.desc.Size), nil)
 	}
 	return f, nil
 }

@@ -19,18 +19,19 @@ func checkBytes(where string, content []byte, want v1.Hash) error {
 	return checkSum(where, h, want)
 }
 
-// damagedHint is what to do about content that is not what its digest says.
-const damagedHint = "it was damaged or exchanged; push or copy the image again"
+// damagedError says that content is not what its digest and length say, and what to do about it.
+func damagedError(where, what string, cause error) *Error {
+	return &Error{
+		Kind: ErrVerification, Ref: where, What: what, Hint: "it was damaged or exchanged; push or copy the image again", Cause: cause,
+	}
+}
 
 func checkSum(where string, h hash.Hash, want v1.Hash) error {
 	got := v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(h.Sum(nil))}
 	if got == want {
 		return nil
 	}
-	return &Error{
-		Kind: ErrVerification, Ref: where, What: fmt.Sprintf("the content has digest %s, not %s", got, want),
-		Hint: damagedHint,
-	}
+	return damagedError(where, fmt.Sprintf("the content has digest %s, not %s", got, want), nil)
 }
 
 // verifier passes a blob on and fails at its end unless length and digest are right; it never passes more than length.
@@ -72,8 +73,5 @@ func (v *verifier) Read(p []byte) (int, error) {
 }
 
 func (v *verifier) wrongLength(has string) error {
-	return &Error{
-		Kind: ErrVerification, Ref: v.where, What: fmt.Sprintf("%s has %s %d bytes", v.want, has, v.length),
-		Hint: damagedHint,
-	}
+	return damagedError(v.where, fmt.Sprintf("%s has %s %d bytes", v.want, has, v.length), nil)
 }

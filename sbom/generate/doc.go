@@ -58,7 +58,8 @@
 // the catalogers here and to repeat what syft does with their results, several hundred lines that follow it with each release. And the
 // pattern of an old version of node is tried at every NUL of a program, two seconds of one processor; sieve.go keeps from it the pieces
 // of the file that can hold none. Of every program all symbols are decoded to find three of native images of Java; nativeimage.go, where
-// there is a cache, looks for their names as text first. With these the same catalogers find the same, as tests show that hold both against the stock ones.
+// there is a cache, looks for their names as text first. With these the same catalogers find the same, as tests show that hold both
+// against the stock ones.
 //
 // CycloneDX closes the list of SPDX license ids with each release of its schema; ids that are younger go by name.
 //
