@@ -49,6 +49,7 @@ type framer struct {
 	raw       []byte
 	srcErr    error
 	last      string
+	unread    [blockSize]byte // takes padding that nobody asked for
 }
 
 func newFramer(r io.Reader, layer v1.Hash, maxHeader int) *framer {
@@ -124,8 +125,7 @@ func (f *framer) skip() error {
 			return err
 		}
 	}
-	var buf [blockSize]byte
-	_, err := f.padding(buf[:])
+	_, err := f.padding(f.unread[:])
 	return err
 }
 

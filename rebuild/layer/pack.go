@@ -164,17 +164,68 @@ func (s *section) Open() (File, error) {
 		s.p.f = f
 	}
 	s.p.open++
-	return &sectionFile{SectionReader: io.NewSectionReader(s.p.f, s.off, s.n), p: s.p}, nil
+	read := &paged{r: s.p.f}
+	return &sectionFile{SectionReader: io.NewSectionReader(read, s.off, s.n), read: read, p: s.p}, nil
+}
+
+// pageSize is how much paged reads at once, in bytes.
+const pageSize = 8 << 10
+
+var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
+
+// paged reads ahead for reads of less than a page. Parsers of executables take headers field by field, and a system call costs as much
+// as copying some ten thousand bytes.
+type paged struct {
+	r io.ReaderAt
+
+	mu   sync.Mutex
+	page *[pageSize]byte // nil until there is such a read, and after the release
+	at   int64           // where the page begins
+	n    int             // how much is in it
+}
+
+func (p *paged) ReadAt(b []byte, off int64) (int, error) {
+	if len(b) >= pageSize {
+		return p.r.ReadAt(b, off)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	if off < p.at || off+int64(len(b)) > p.at+int64(p.n) {
+		if p.page == nil {
+			p.page = pages.Get().(*[pageSize]byte)
+		}
+		p.at = off
+		p.n, err = p.r.ReadAt(p.page[:], off)
+	}
+	if p.page == nil {
+		return 0, nil // nothing was asked for
+	}
+	if n := copy(b, p.page[off-p.at:p.n]); n < len(b) {
+		return n, err
+	}
+	return len(b), nil
+}
+
+func (p *paged) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.page != nil {
+		pages.Put(p.page)
+		p.page, p.n = nil, 0
+	}
 }
 
 type sectionFile struct {
 	*io.SectionReader
+	read *paged
 	p    *pack
 	once sync.Once
 }
 
 func (f *sectionFile) Close() (err error) {
 	f.once.Do(func() {
+		f.read.release()
 		f.p.mu.Lock()
 		defer f.p.mu.Unlock()
 		if f.p.open--; f.p.open == 0 {

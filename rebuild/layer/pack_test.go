@@ -1,0 +1,100 @@
+package layer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+)
+
+var errDisk = errors.New("the disk fails")
+
+// failingAt reads b until a place at which it fails, if that is in b.
+type failingAt struct {
+	b    []byte
+	at   int64
+	asks int
+}
+
+func (f *failingAt) ReadAt(p []byte, off int64) (int, error) {
+	f.asks++
+	end := min(off+int64(len(p)), int64(len(f.b)))
+	switch {
+	case off >= f.at:
+		return 0, errDisk
+	case end > f.at:
+		return copy(p, f.b[off:f.at]), errDisk
+	}
+	return bytes.NewReader(f.b).ReadAt(p, off)
+}
+
+// Reading in pages gives the same bytes and errors as reading what was asked for, also again after it was released.
+func TestPaged(t *testing.T) {
+	content := make([]byte, 3*pageSize+100)
+	for i := range content {
+		content[i] = byte(i) ^ byte(i>>8)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.IntRange(0, len(content)).Draw(t, "size")
+		plain := failingAt{b: content[:size], at: rapid.Int64Range(0, 5*pageSize).Draw(t, "fails at")}
+		below := plain
+		read := &paged{r: &below}
+		for range rapid.IntRange(1, 20).Draw(t, "reads") {
+			off := rapid.Int64Range(0, int64(size)+10).Draw(t, "offset")
+			n := rapid.OneOf(rapid.IntRange(1, 64), rapid.IntRange(1, 2*pageSize)).Draw(t, "length")
+			want, got := make([]byte, n), make([]byte, n)
+			wantN, wantErr := plain.ReadAt(want, off)
+			gotN, gotErr := read.ReadAt(got, off)
+			if gotN != wantN || !errors.Is(gotErr, wantErr) || !bytes.Equal(got[:gotN], want[:wantN]) {
+				t.Fatalf("%d bytes at %d: %d, %v; want %d, %v", n, off, gotN, gotErr, wantN, wantErr)
+			}
+			if rapid.IntRange(0, 9).Draw(t, "release") == 0 {
+				read.release()
+			}
+		}
+	})
+}
+
+// Several may read at once (io.ReaderAt).
+func TestPagedConcurrency(t *testing.T) {
+	content := make([]byte, 4*pageSize)
+	for i := range content {
+		content[i] = byte(i / 64)
+	}
+	read := &paged{r: bytes.NewReader(content)}
+	var group errgroup.Group
+	for g := range 4 {
+		group.Go(func() error {
+			b := make([]byte, 64)
+			for i := range len(content) / 64 {
+				off := (i*7 + g*64) * 64 % len(content)
+				if n, err := read.ReadAt(b, int64(off)); n != 64 || err != nil || !bytes.Equal(b, content[off:off+64]) {
+					return fmt.Errorf("%d bytes at %d: %x, %w", n, off, b, err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Headers that stand together cost one read.
+func TestPagedReadsAhead(t *testing.T) {
+	below := failingAt{b: make([]byte, 4*pageSize), at: 4 * pageSize}
+	read := &paged{r: &below}
+	headers := io.NewSectionReader(read, pageSize/2, pageSize)
+	for range pageSize / 64 {
+		if _, err := io.ReadFull(headers, make([]byte, 64)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if below.asks != 1 {
+		t.Errorf("%d reads of a page", below.asks)
+	}
+}
