@@ -49,15 +49,20 @@ const (
 	instructionSize = 8
 )
 
+// compilers keep the room that a program took for the next.
+var compilers = sync.Pool{New: func() any { return new(compiler) }}
+
 // newAutomaton compiles the patterns that begin with b.
 func newAutomaton(b beginning, patterns []*pattern, grown func(bytes int)) *automaton {
 	a := &automaton{grown: grown, states: map[uint64]*state{}}
-	var c compiler
+	c := compilers.Get().(*compiler)
+	defer compilers.Put(c)
+	c.code = c.code[:0]
 	var starts []int32
 	for _, p := range patterns {
 		starts = append(starts, c.pattern(p))
 	}
-	a.code = c.code
+	a.code = slices.Clone(c.code)
 	grown(len(a.code) * instructionSize)
 	a.set.has = make([]uint64, len(a.code)/64+1)
 	for _, start := range starts {
