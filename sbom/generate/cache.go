@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,12 +97,12 @@ func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	if head.Encodings != nil {
 		then := *img
 		then.Ref = head.Ref
-		read, err := g.named(d, &then).encodings(io.Discard)
+		read, err := g.named(d, &then).encodings()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		for _, f := range Formats() {
-			if read[f] != head.Encodings[f] {
+			if digestOf(read[f]) != head.Encodings[f] {
 				return nil, fmt.Errorf("%s is another document in %s when it is read back", file, f)
 			}
 		}
@@ -128,7 +127,7 @@ func readKept(file string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	sum, content, _ := bytes.Cut(data, []byte("\n"))
-	if digest := sha256.Sum256(content); string(sum) != hex.EncodeToString(digest[:]) {
+	if string(sum) != digestOf(content) {
 		return nil, fmt.Errorf("%s is damaged", file)
 	}
 	return content, nil
@@ -136,8 +135,13 @@ func readKept(file string, limit int64) ([]byte, error) {
 
 // writeKept writes a file for readKept, at once or not at all.
 func writeKept(file string, content []byte) error {
+	return renameio.WriteFile(file, append([]byte(digestOf(content)+"\n"), content...), 0o600)
+}
+
+// digestOf is the SHA-256 digest of what is kept, in hexadecimal.
+func digestOf(content []byte) string {
 	digest := sha256.Sum256(content)
-	return renameio.WriteFile(file, append([]byte(hex.EncodeToString(digest[:])+"\n"), content...), 0o600)
+	return hex.EncodeToString(digest[:])
 }
 
 // named is a document under the name that its image has this time.
@@ -147,19 +151,23 @@ func (g *Generator) named(d *Document, img *Image) *Document {
 	return d
 }
 
-// keep writes a document into the cache.
+// keep writes a document into the cache. The encodings that this takes stay with the document, for one of them is what most want next.
 func (g *Generator) keep(img *Image, scope Scope, d *Document) error {
 	if g.cacheDir == "" {
 		return nil
 	}
-	var content bytes.Buffer
-	digests, err := d.encodings(&content)
+	encoded, err := d.encodings()
 	if err != nil {
 		return err
 	}
-	if err := writeDocument(g.cacheFile(img, scope, d.Created), keptHead{img.Ref, digests}, content.Bytes()); err != nil {
+	head := keptHead{img.Ref, map[Format]string{}}
+	for f, content := range encoded {
+		head.Encodings[f] = digestOf(content)
+	}
+	if err := writeDocument(g.cacheFile(img, scope, d.Created), head, encoded[Syft]); err != nil {
 		return fmt.Errorf("caching the SBOM of %s: %w", img.Ref, err)
 	}
+	d.encoded = encoded
 	return nil
 }
 
@@ -172,29 +180,20 @@ func writeDocument(file string, head keptHead, content []byte) error {
 	return writeKept(file, slices.Concat(line, []byte("\n"), content))
 }
 
-// encodings are the SHA-256 digests of the document in all formats, in hexadecimal. It writes that in syft's.
-func (d *Document) encodings(inSyft io.Writer) (map[Format]string, error) {
+// encodings are the document in all formats.
+func (d *Document) encodings() (map[Format][]byte, error) {
 	formats := Formats()
-	sums := make([]string, len(formats))
+	contents := make([]bytes.Buffer, len(formats))
 	var group errgroup.Group
 	for i, f := range formats {
-		group.Go(func() error {
-			h := sha256.New()
-			w := io.Writer(h)
-			if f == Syft {
-				w = io.MultiWriter(h, inSyft)
-			}
-			err := d.Encode(w, f)
-			sums[i] = hex.EncodeToString(h.Sum(nil))
-			return err
-		})
+		group.Go(func() error { return d.Encode(&contents[i], f) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	digests := map[Format]string{}
+	encoded := map[Format][]byte{}
 	for i, f := range formats {
-		digests[f] = sums[i]
+		encoded[f] = contents[i].Bytes()
 	}
-	return digests, nil
+	return encoded, nil
 }

@@ -134,13 +134,22 @@ func TestCacheChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := g.cacheFile(&img, Squashed, created)
-	var content bytes.Buffer
-	digests, err := d.encodings(&content)
+	fresh := *d
+	fresh.encoded = nil
+	encoded, err := fresh.encodings()
 	if err != nil {
 		t.Fatal(err)
 	}
+	digests := map[Format]string{}
+	for f, content := range encoded {
+		digests[f] = digestOf(content)
+		var again bytes.Buffer
+		if err := d.Encode(&again, f); err != nil || d.encoded[f] == nil || !bytes.Equal(again.Bytes(), content) {
+			t.Errorf("%s of a document that was cached is not what it is encoded to (error %v)", f, err)
+		}
+	}
 	take := func(digests map[Format]string) bool {
-		if err := writeDocument(file, keptHead{img.Ref, digests}, content.Bytes()); err != nil {
+		if err := writeDocument(file, keptHead{img.Ref, digests}, encoded[Syft]); err != nil {
 			t.Fatal(err)
 		}
 		return g.Cached(t.Context(), img, Squashed, created) != nil

@@ -34,6 +34,8 @@ type Document struct {
 	tool string
 	// tools are the makers that a document which was read names: "syft-v1.57.0".
 	tools []string
+	// encoded is the document in the formats in which it has been encoded before, if that was kept.
+	encoded map[Format][]byte
 }
 
 // newDocument lists the packages that were cataloged. home tells the layer that installed one.

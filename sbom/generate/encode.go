@@ -35,6 +35,12 @@ func Formats() []Format { return []Format{SPDX, CycloneDX, Syft} }
 // Encode writes the document on one line. The same document gives the same bytes: what the stock encoders take from the
 // clock and from random numbers (times, namespaces, serial numbers) comes from the document's time and content.
 func (d *Document) Encode(w io.Writer, format Format) error {
+	if encoded, ok := d.encoded[format]; ok {
+		if _, err := w.Write(encoded); err != nil {
+			return fmt.Errorf("encoding %s: %w", format, err)
+		}
+		return nil
+	}
 	var model any
 	var err error
 	switch format {

@@ -1,10 +1,10 @@
 package generate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"path"
@@ -136,16 +136,16 @@ func valid(members map[string]string) (layer []member) {
 
 // differing names a format in which two documents are not the same bytes, "" where there is none.
 func differing(a, b *Document) (Format, error) {
-	one, err := a.encodings(io.Discard)
+	one, err := a.encodings()
 	if err != nil {
 		return "", err
 	}
-	other, err := b.encodings(io.Discard)
+	other, err := b.encodings()
 	if err != nil {
 		return "", err
 	}
 	for _, f := range Formats() {
-		if one[f] != other[f] {
+		if !bytes.Equal(one[f], other[f]) {
 			return f, nil
 		}
 	}
