@@ -16,7 +16,6 @@ import (
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/pkg"
 	"github.com/anchore/syft/syft/pkg/cataloger/binary"
-	"github.com/anchore/syft/syft/pkg/cataloger/dotnet"
 	"github.com/anchore/syft/syft/pkg/cataloger/rust"
 )
 
@@ -28,7 +27,7 @@ func costly(c pkgcataloging.Config) []costlyCataloger {
 	return []costlyCataloger{
 		{newNativeImages(), nil},
 		{rust.NewAuditBinaryCataloger(), nil},
-		{dotnet.NewDotnetDepsBinaryCataloger(c.Dotnet), c.Dotnet},
+		{newDotnetBinaries(c.Dotnet), c.Dotnet},
 		{binary.NewELFPackageCataloger(), nil},
 	}
 }

@@ -33,7 +33,7 @@
 // would have to name all that a cataloger looked at outside its layer. What is kept by layer is what the catalogers read: the
 // index, with the content of every file that [Wants] names. A document that does not read back the same in every format is not
 // taken from the cache: the digests of its encodings are kept with it. To find that out when it is cached would cost a seventh of
-// a first document.
+// a first document. The encodings stay in memory with the document, for one of them is what most runs want next.
 //
 // What catalogers find is kept by what they looked at, whichever layers that was in: by verifying traces, as "Build Systems à la
 // Carte" calls it. A cataloger can see an image only through its resolver, so the queries that it made and the answers to them
@@ -52,14 +52,15 @@
 // temporary files: when the disk is full they leave out what they could not unpack and say nothing, which must not become what other
 // images hold.
 //
-// Three more things make a first document dear in the stock program, and none has to be done. What recognizes license texts is built
+// Four more things make a first document dear in the stock program, and none has to be done. What recognizes license texts is built
 // for every process, most of a second of one processor; sbom/licensetext finds the same without. That syft takes it from here is the
 // one thing that its public interface does not offer; scanner.go links two of its functions by name. The way without would be to drive
 // the catalogers here and to repeat what syft does with their results, several hundred lines that follow it with each release. And the
 // pattern of an old version of node is tried at every NUL of a program, two seconds of one processor; sieve.go keeps from it the pieces
-// of the file that can hold none. Of every program all symbols are decoded to find three of native images of Java; nativeimage.go, where
-// there is a cache, looks for their names as text first. With these the same catalogers find the same, as tests show that hold both
-// against the stock ones.
+// of the file that can hold none. Of every program all symbols are decoded to find three of native images of Java, and all bytes compared
+// to find the marker of a .NET bundle; programs.go, where there is a cache, shows these catalogers only the programs that have the symbols'
+// names as text, or the marker, which it looks for by its rarest byte. With these the same catalogers find the same, as tests show that
+// hold both against the stock ones.
 //
 // CycloneDX closes the list of SPDX license ids with each release of its schema; ids that are younger go by name.
 //

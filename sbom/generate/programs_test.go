@@ -7,13 +7,24 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg"
+	"github.com/anchore/syft/syft/pkg/cataloger/dotnet"
 	"github.com/anchore/syft/syft/pkg/cataloger/java"
 	"pgregory.net/rapid"
+
+	"github.com/nanopatch/nanopatch/sbom"
 )
 
 // programWith makes a 64-bit ELF file with data at the address 0x1000, and symbols with the addresses given behind that.
@@ -165,15 +176,15 @@ func TestMayHaveSymbolIsNeverWrong(t *testing.T) {
 
 // A text is found wherever it lies in what is read piece by piece.
 func TestContains(t *testing.T) {
-	const size = 64 << 10
-	for _, at := range []int{0, size - 6, size - 5, size - 1, size, 2*size - 6, 2*size - 9, 3*size - 6} {
-		b := make([]byte, 3*size)
+	in := func(part []byte) bool { return bytes.Contains(part, []byte("symbol")) }
+	for _, at := range []int{0, searchSize - 6, searchSize - 5, searchSize - 1, searchSize, 2*searchSize - 6, 2*searchSize - 9, 3*searchSize - 6} {
+		b := make([]byte, 3*searchSize)
 		copy(b[at:], "symbol")
-		if found, err := contains(bytes.NewReader(b), "symbol"); !found || err != nil {
+		if found, err := contains(bytes.NewReader(b), len("symbol"), in); !found || err != nil {
 			t.Errorf("at %d: %v, %v", at, found, err)
 		}
 		b[at+5] = 'x'
-		if found, err := contains(bytes.NewReader(b), "symbol"); found || err != nil {
+		if found, err := contains(bytes.NewReader(b), len("symbol"), in); found || err != nil {
 			t.Errorf("none at %d: %v, %v", at, found, err)
 		}
 	}
@@ -198,6 +209,11 @@ func nativeImage(t *testing.T) (image, other []byte) {
 	return image, programWith(binary.LittleEndian, elf.SHT_SYMTAB, append(data, packed.Bytes()...), symbols)
 }
 
+// shownTo are the programs of an image that a selective cataloger is shown.
+func shownTo(c pkg.Cataloger, r file.Resolver) ([]file.Location, error) {
+	return selectiveResolver{r, c.(selective).may}.FilesByMIMEType()
+}
+
 // Packages of native images are in documents, and the stock cataloger itself finds none in a program that it is not shown.
 func TestNativeImages(t *testing.T) {
 	native, other := nativeImage(t)
@@ -218,9 +234,119 @@ func TestNativeImages(t *testing.T) {
 		if err != nil || len(packages) != tc.packages {
 			t.Errorf("stock: %d packages, want %d; error %v", len(packages), tc.packages, err)
 		}
-		if shown, err := (nativeImageResolver{r}).FilesByMIMEType(); err != nil || len(shown) != tc.packages {
+		if shown, err := shownTo(newNativeImages(), r); err != nil || len(shown) != tc.packages {
 			t.Errorf("%d programs are shown, want %d; error %v", len(shown), tc.packages, err)
 		}
+	}
+}
+
+// bundle is a .NET program with the list of its libraries in it, and one whose marker is another.
+func bundle(t *testing.T) (program, other []byte) {
+	t.Helper()
+	const libraries = `{
+		"runtimeTarget": {"name": ".NETCoreApp,Version=v8.0"},
+		"targets": {".NETCoreApp,Version=v8.0": {
+			"App/1.0.0": {"dependencies": {"Demo": "1.2.0"}, "runtime": {"App.dll": {}}},
+			"Demo/1.2.0": {"runtime": {"lib/net8.0/Demo.dll": {"assemblyVersion": "1.2.0.0", "fileVersion": "1.2.0.0"}}}
+		}},
+		"libraries": {"App/1.0.0": {"type": "project"}, "Demo/1.2.0": {"type": "package", "path": "demo/1.2.0"}}
+	}`
+	const dataAt, headerAt, listAt = 64, 64 + 48, 64 + 48 + 54
+	order := binary.LittleEndian
+	data := order.AppendUint64(make([]byte, 8), headerAt)
+	data = append(data, bundleMarker...)
+	data = append(order.AppendUint64(order.AppendUint32(data, 6), 0), 1, 'x') // version, files, id
+	for _, v := range []uint64{listAt, uint64(len(libraries)), 0, 0, 0} {
+		data = order.AppendUint64(data, v)
+	}
+	if len(data) != listAt-dataAt {
+		t.Fatalf("the list is at %d", dataAt+len(data))
+	}
+	program = programWith(order, elf.SHT_SYMTAB, append(data, libraries...), nil)
+	return program, bytes.Replace(program, []byte(bundleMarker[1:]), []byte(bundleMarker[1:31]+"x"), 1)
+}
+
+// Packages of .NET bundles are in documents, and the stock cataloger itself finds none in a program that it is not shown.
+func TestBundles(t *testing.T) {
+	program, other := bundle(t)
+	for _, dir := range []string{"", t.TempDir()} {
+		d := documentOf(t, New(Options{CacheDir: dir}), Squashed, [][]member{{
+			{path: "usr/bin/app", content: string(program), exec: true}, {path: "usr/bin/other", content: string(other), exec: true},
+		}})
+		if !slices.ContainsFunc(d.Packages, func(p sbom.Package) bool { return p.Name == "Demo" && p.Version == "1.2.0" }) {
+			t.Errorf("cache %q: %+v", dir, d.Packages)
+		}
+	}
+	for _, tc := range []struct {
+		name    string
+		content []byte
+		found   bool
+		shown   bool
+	}{
+		{"a bundle", program, true, true},
+		{"another marker", other, false, false},
+		{"no ELF file", append([]byte("MZ"), program[2:]...), false, true},
+		{"nothing", nil, false, true},
+	} {
+		r := oneProgram{content: tc.content}
+		packages, _, err := dotnet.NewDotnetDepsBinaryCataloger(dotnet.DefaultCatalogerConfig()).Catalog(t.Context(), r)
+		if err != nil || (len(packages) > 0) != tc.found {
+			t.Errorf("%s: the stock cataloger finds %d packages; error %v", tc.name, len(packages), err)
+		}
+		shown, err := shownTo(newDotnetBinaries(dotnet.DefaultCatalogerConfig()), r)
+		if err != nil || (len(shown) > 0) != tc.shown {
+			t.Errorf("%s: %d programs are shown; error %v", tc.name, len(shown), err)
+		}
+	}
+}
+
+// The marker is found wherever it is, among bytes that are like it.
+func TestHasBundleMarker(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b []byte
+		for range rapid.IntRange(0, 8).Draw(t, "parts") {
+			from := rapid.IntRange(0, len(bundleMarker)-1).Draw(t, "from")
+			if rapid.Bool().Draw(t, "whole") {
+				from = 0
+			}
+			b = append(b, bundleMarker[from:rapid.SampledFrom([]int{from, len(bundleMarker)}).Draw(t, "to")]...)
+		}
+		if got, want := hasBundleMarker(b), bytes.Contains(b, []byte(bundleMarker)); got != want {
+			t.Fatalf("%v for %x", got, b)
+		}
+	})
+}
+
+// TestBundleSearch holds what is known of the search for the marker against the source of the library.
+func TestBundleSearch(t *testing.T) {
+	source := filepath.Join(syftModule(t, "Dir"), "syft", "pkg", "cataloger", "internal", "dotnet", "bundle", "bundle.go")
+	parsed, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var marker []byte
+	var limit string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		switch v.Names[0].Name {
+		case "dotNetBundleSignature":
+			for _, e := range v.Values[0].(*ast.CompositeLit).Elts {
+				b, err := strconv.ParseUint(e.(*ast.BasicLit).Value, 0, 8)
+				if err != nil {
+					t.Fatal(err)
+				}
+				marker = append(marker, byte(b))
+			}
+		case "maxBundleSearchSize":
+			limit = types.ExprString(v.Values[0])
+		}
+		return true
+	})
+	if string(marker) != bundleMarker || limit != fmt.Sprintf("%d * intFile.MB", maxBundleSearch>>20) {
+		t.Errorf("the library looks for %x in %s", marker, limit)
 	}
 }
 
@@ -237,3 +363,5 @@ func (p oneProgram) FilesByMIMEType(...string) ([]file.Location, error) {
 func (p oneProgram) FileContentsByLocation(file.Location) (io.ReadCloser, error) {
 	return shortFile{bytes.NewReader(p.content), len(p.content)}, nil
 }
+
+func (p oneProgram) FilesByGlob(...string) ([]file.Location, error) { return nil, nil }
