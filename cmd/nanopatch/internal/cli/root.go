@@ -15,11 +15,6 @@ import (
 // Version is the program's version; the release build sets it by -ldflags.
 var Version = "0.1.0-dev"
 
-// heapFloor is memory that is reserved and never touched, so that it costs address space alone. It makes the collector wait
-// until there is something worth collecting: a run that begins with an empty heap would go through dozens of collections of a
-// few megabytes each, a tenth of the time that a first SBOM takes.
-var heapFloor = make([]byte, 32<<20)
-
 // Main runs one command line and returns its exit code.
 func Main(ctx context.Context, args []string, env Env) int {
 	defer runtime.KeepAlive(heapFloor)

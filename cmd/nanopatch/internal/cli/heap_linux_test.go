@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHugePages asks the kernel whether new memory of the heap is to be of huge pages, and the runtime whether it has forgotten the block
+// that they were asked for with.
+func TestHugePages(t *testing.T) {
+	modes, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	if err != nil || strings.Contains(string(modes), "[never]") {
+		t.Skipf("this kernel has no huge pages: %s %v", modes, err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur != unix.RLIM_INFINITY {
+		t.Skipf("address space is limited: %d, %v", limit.Cur, err)
+	}
+	block := make([]byte, 8<<20)
+	defer runtime.KeepAlive(block)
+	if flags := mappingFlags(t, uintptr(unsafe.Pointer(&block[0]))); !slices.Contains(flags, "hg") {
+		t.Errorf("the heap's flags are %v, want hg among them (proc(5), VmFlags)", flags)
+	}
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	if stats.HeapAlloc < uint64(len(heapFloor)) || stats.HeapAlloc > hugeHeap/2 {
+		t.Errorf("%d MB of the heap are in use", stats.HeapAlloc>>20)
+	}
+}
+
+// mappingFlags are the kernel's flags of the mapping that an address is in.
+func mappingFlags(t *testing.T, address uintptr) []string {
+	t.Helper()
+	f, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	inside := false
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var from, to uintptr
+		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &from, &to); n == 2 {
+			inside = from <= address && address < to
+		}
+		if flags, ok := strings.CutPrefix(lines.Text(), "VmFlags:"); ok && inside {
+			return strings.Fields(flags)
+		}
+	}
+	t.Fatalf("no mapping of %x: %v", address, lines.Err())
+	return nil
+}
