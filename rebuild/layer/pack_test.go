@@ -84,6 +84,26 @@ func TestPagedConcurrency(t *testing.T) {
 	}
 }
 
+// A page that was given back is no longer read into.
+func TestPagedRelease(t *testing.T) {
+	content := bytes.Repeat([]byte{'a'}, 2*pageSize)
+	copy(content[pageSize:], bytes.Repeat([]byte{'b'}, pageSize))
+	one, other := &paged{r: bytes.NewReader(content)}, &paged{r: bytes.NewReader(content)}
+	var b [1]byte
+	for _, read := range []struct {
+		from *paged
+		off  int64
+		want byte
+	}{{one, 0, 'a'}, {other, 0, 'a'}, {one, pageSize, 'b'}, {other, 0, 'a'}} {
+		if n, err := read.from.ReadAt(b[:], read.off); n != 1 || err != nil || b[0] != read.want {
+			t.Fatalf("%d bytes at %d: %q, %v", n, read.off, b, err)
+		}
+		if read.from == one {
+			one.release()
+		}
+	}
+}
+
 // Headers that stand together cost one read.
 func TestPagedReadsAhead(t *testing.T) {
 	below := failingAt{b: make([]byte, 4*pageSize), at: 4 * pageSize}

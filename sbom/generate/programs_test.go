@@ -7,6 +7,7 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -299,6 +300,37 @@ func TestBundles(t *testing.T) {
 		}
 	}
 }
+
+// The marker is found far into a program, and where it is read in two parts. What cannot be judged is shown.
+func TestMayBeBundle(t *testing.T) {
+	for _, at := range []int{4, searchSize - 1, searchSize - len(bundleMarker) + 1, 3*searchSize + 100, 8 << 20} {
+		program := append([]byte(elf.ELFMAG), make([]byte, at-len(elf.ELFMAG))...)
+		if mayBeBundle(bytes.NewReader(program)) {
+			t.Errorf("%d zeros are taken for a bundle", at)
+		}
+		if !mayBeBundle(bytes.NewReader(append(program, bundleMarker...))) {
+			t.Errorf("the marker at %d is not found", at)
+		}
+	}
+	never := func(io.ReaderAt) bool { return false }
+	for name, open := range map[string]func() (io.ReadCloser, error){
+		"a program that cannot be opened": func() (io.ReadCloser, error) { return nil, errors.New("no") },
+		"one that is only read once":      func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewBuffer(nil)), nil },
+	} {
+		shown, err := (selectiveResolver{opening{open: open}, never}).FilesByMIMEType()
+		if err != nil || len(shown) != 1 {
+			t.Errorf("%s: %d shown, %v", name, len(shown), err)
+		}
+	}
+}
+
+// opening is an image with one program, which is opened in its way.
+type opening struct {
+	oneProgram
+	open func() (io.ReadCloser, error)
+}
+
+func (o opening) FileContentsByLocation(file.Location) (io.ReadCloser, error) { return o.open() }
 
 // The marker is found wherever it is, among bytes that are like it.
 func TestHasBundleMarker(t *testing.T) {
