@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -100,6 +102,28 @@ func TestPagedRelease(t *testing.T) {
 		}
 		if read.from == one {
 			one.release()
+		}
+	}
+}
+
+// A file of a pack is read in pages, and gives its page back once.
+func TestSectionsOfPages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pack")
+	if err := os.WriteFile(path, []byte("some content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := (&section{&pack{path: path}, 5, 7}).Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 3)
+	f := opened.(*sectionFile)
+	if _, err := f.ReadAt(b, 0); err != nil || string(b) != "con" || f.read.page == nil {
+		t.Errorf("%q, %v; in a page: %v", b, err, f.read.page != nil)
+	}
+	for range 2 {
+		if err := f.Close(); err != nil || f.read.page != nil {
+			t.Errorf("closed: %v; its page is kept: %v", err, f.read.page != nil)
 		}
 	}
 }

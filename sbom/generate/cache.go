@@ -146,7 +146,7 @@ func digestOf(content []byte) string {
 
 // named is a document under the name that its image has this time.
 func (g *Generator) named(d *Document, img *Image) *Document {
-	d.Image, d.tool = img.summary(), g.version
+	d.Image, d.tool, d.encoded = img.summary(), g.version, nil
 	d.sbom.Source = describeSource(img)
 	return d
 }

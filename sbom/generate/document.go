@@ -71,3 +71,10 @@ func evidenceDigests(packages *pkg.Collection, v view) map[file.Coordinates][]fi
 	}
 	return digests
 }
+
+// WithRef is the document under another reference of its image.
+func (d *Document) WithRef(ref string) *Document {
+	other := *d
+	other.Image.Ref, other.encoded = ref, nil
+	return &other
+}

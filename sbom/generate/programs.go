@@ -18,7 +18,8 @@ import (
 )
 
 // Some catalogers look into every program of an image for what few of them have. selective shows one only the programs that may have
-// it: those are told by less than the cataloger reads, or sooner.
+// it: those are told by less than the cataloger reads, or sooner. What it would have reported of the others without a package being
+// found (a file too large to be searched) is not reported, as such reports have no place in a document.
 type selective struct {
 	pkg.Cataloger
 	// may tells whether the cataloger may find something in a program. It is true where that is not known: what cannot be read is for
@@ -72,8 +73,8 @@ func newDotnetBinaries(c dotnet.CatalogerConfig) pkg.Cataloger {
 	return selective{dotnet.NewDotnetDepsBinaryCataloger(c), mayBeBundle}
 }
 
-// bundleMarker is in every .NET program that can have its libraries in the same file (bundle_marker.cpp of its host). Of its bytes
-// that at rareInMarker is one of those which programs have least of: one in 2000.
+// bundleMarker is in every .NET program that can have its libraries in the same file (bundle_marker.cpp of its host). The byte
+// at rareInMarker is among the rarest in programs, one in 2000; only the speed depends on it.
 const (
 	bundleMarker = "\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32" +
 		"\x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae"
@@ -166,7 +167,7 @@ const searchSize = 256 << 10
 
 var searchBuffers = sync.Pool{New: func() any { return new([searchSize]byte) }}
 
-// contains tells whether what is read has a text of a length in it, which in tells of a part.
+// contains tells whether what is read has a text in it, of length bytes; in tells whether a part of it has.
 func contains(r io.Reader, length int, in func(part []byte) bool) (bool, error) {
 	whole := searchBuffers.Get().(*[searchSize]byte)
 	defer searchBuffers.Put(whole)

@@ -312,6 +312,9 @@ func TestMayBeBundle(t *testing.T) {
 			t.Errorf("the marker at %d is not found", at)
 		}
 	}
+	if !mayBeBundle(brokenFile{}) {
+		t.Error("a program that cannot be read to its end is judged")
+	}
 	never := func(io.ReaderAt) bool { return false }
 	for name, open := range map[string]func() (io.ReadCloser, error){
 		"a program that cannot be opened": func() (io.ReadCloser, error) { return nil, errors.New("no") },
@@ -322,6 +325,16 @@ func TestMayBeBundle(t *testing.T) {
 			t.Errorf("%s: %d shown, %v", name, len(shown), err)
 		}
 	}
+}
+
+// brokenFile is a program whose beginning can be read.
+type brokenFile struct{}
+
+func (brokenFile) ReadAt(b []byte, off int64) (int, error) {
+	if off > 0 || len(b) > len(elf.ELFMAG) {
+		return copy(b, elf.ELFMAG), errors.New("no")
+	}
+	return copy(b, elf.ELFMAG), nil
 }
 
 // opening is an image with one program, which is opened in its way.

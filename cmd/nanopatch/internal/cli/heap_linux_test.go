@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestHugePages asks the kernel whether new memory of the heap is to be of huge pages, and the runtime whether it has forgotten the block
@@ -20,10 +20,6 @@ func TestHugePages(t *testing.T) {
 	if err != nil || strings.Contains(string(modes), "[never]") {
 		t.Skipf("this kernel has no huge pages: %s %v", modes, err)
 	}
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur != unix.RLIM_INFINITY {
-		t.Skipf("address space is limited: %d, %v", limit.Cur, err)
-	}
 	block := make([]byte, 8<<20)
 	defer runtime.KeepAlive(block)
 	if flags := mappingFlags(t, uintptr(unsafe.Pointer(&block[0]))); !slices.Contains(flags, "hg") {
@@ -32,6 +28,21 @@ func TestHugePages(t *testing.T) {
 	var stats runtime.MemStats
 	if runtime.ReadMemStats(&stats); stats.NextGC < uint64(len(heapFloor)) || stats.NextGC >= hugeHeap {
 		t.Errorf("the next collection is at %d MB", stats.NextGC>>20)
+	}
+	percent := debug.SetGCPercent(100)
+	debug.SetGCPercent(percent)
+	if percent != 100 && os.Getenv("GOGC") == "" {
+		t.Errorf("the collector's percentage is %d", percent)
+	}
+}
+
+// TestHeapOfLittleMemory starts this program where it may not have the memory that is marked.
+func TestHeapOfLittleMemory(t *testing.T) {
+	for range 3 {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -d 300000 && exec "$0" -test.run '^$'`, os.Args[0]).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%.500s", err, out)
+		}
 	}
 }
 

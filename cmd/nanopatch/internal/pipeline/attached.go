@@ -83,9 +83,7 @@ func (s *Session) before(ctx context.Context, planned *Planned, job *rebuild.Job
 		return doc, false, nil
 	}
 	if doc := s.reusable(ctx, planned, &described, r); doc != nil {
-		own := *doc
-		own.Image.Ref = ref
-		return &own, true, nil
+		return doc.WithRef(ref), true, nil
 	}
 	doc, err = s.catalog(ctx, described, created, job.Tree, generate.Squashed)
 	return doc, false, err
