@@ -94,11 +94,11 @@ func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	var read map[Format][]byte // under the name of then
 	if head.Encodings != nil {
 		then := *img
 		then.Ref = head.Ref
-		read, err := g.named(d, &then).encodings()
-		if err != nil {
+		if read, err = g.named(d, &then).encodings(); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		for _, f := range Formats() {
@@ -110,7 +110,11 @@ func (g *Generator) readCached(img *Image, file string) (*Document, error) {
 			g.logger.Warn("that a cached SBOM is whole cannot be noted, and is found out again", "error", err)
 		}
 	}
-	return g.named(d, img), nil
+	d = g.named(d, img)
+	if img.Ref == head.Ref {
+		d.encoded = read
+	}
+	return d, nil
 }
 
 // readKept reads a file of the cache: a line with the digest of the rest, and the content, of no more than limit bytes.

@@ -167,6 +167,12 @@ func TestCacheChecked(t *testing.T) {
 	if !take(digests) {
 		t.Error("a document is not taken again")
 	}
+	if err := writeDocument(file, keptHead{img.Ref, digests}, encoded[Syft]); err != nil {
+		t.Fatal(err)
+	}
+	if taken := g.Cached(t.Context(), img, Squashed, created); taken == nil || !bytes.Equal(taken.encoded[SPDX], encoded[SPDX]) {
+		t.Error("what was encoded to check a document is encoded again")
+	}
 	kept, err := readKept(file, maxDocument)
 	if line, _, _ := bytes.Cut(kept, []byte("\n")); err != nil || string(line) != `{"Ref":"`+img.Ref+`"}` {
 		t.Errorf("once taken, its head is %s, %v", line, err)

@@ -10,11 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -364,11 +362,7 @@ func TestHasBundleMarker(t *testing.T) {
 
 // TestBundleSearch holds what is known of the search for the marker against the source of the library.
 func TestBundleSearch(t *testing.T) {
-	source := filepath.Join(syftModule(t, "Dir"), "syft", "pkg", "cataloger", "internal", "dotnet", "bundle", "bundle.go")
-	parsed, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parsed := syftSource(t, token.NewFileSet(), "syft/pkg/cataloger/internal/dotnet/bundle/bundle.go")
 	var marker []byte
 	var limit string
 	ast.Inspect(parsed, func(n ast.Node) bool {

@@ -106,6 +106,16 @@ func syftModule(t *testing.T, field string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// syftSource is a file of the library's source.
+func syftSource(t *testing.T, fset *token.FileSet, file string) *ast.File {
+	t.Helper()
+	parsed, err := parser.ParseFile(fset, filepath.Join(syftModule(t, "Dir"), file), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
 // TestScannerDeclarations holds what scanner.go declares against the source of the library in go.mod.
 func TestScannerDeclarations(t *testing.T) {
 	if got := syftModule(t, "Version"); got != linkedVersion {
@@ -114,10 +124,7 @@ func TestScannerDeclarations(t *testing.T) {
 	declared := map[string]string{}
 	for _, file := range []string{"scanner.go", "context.go"} {
 		fset := token.NewFileSet()
-		parsed, err := parser.ParseFile(fset, filepath.Join(syftModule(t, "Dir"), "internal", "licenses", file), nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		parsed := syftSource(t, fset, "internal/licenses/"+file)
 		write := func(name string, node any) {
 			var text bytes.Buffer
 			if err := printer.Fprint(&text, fset, node); err != nil {

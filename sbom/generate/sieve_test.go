@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"io"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,11 +29,7 @@ var nodePatterns = []string{
 func TestSievePatterns(t *testing.T) {
 	want := map[string][]string{"nodejs-binary": nodePatterns}
 	got := map[string][]string{}
-	source := filepath.Join(syftModule(t, "Dir"), "syft", "pkg", "cataloger", "binary", "classifiers.go")
-	parsed, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parsed := syftSource(t, token.NewFileSet(), "syft/pkg/cataloger/binary/classifiers.go")
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		literal, ok := n.(*ast.CompositeLit)
 		if !ok {
